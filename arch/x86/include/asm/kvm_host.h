@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * x86's half of the contract: state of a VM and of a vcpu that is common to SVM and VMX, and
+ * struct kvm_x86_ops, the only way in which common code calls a vendor module. Functions of the
+ * common code are declared in arch/x86/kvm/x86.h, those of the MMU in arch/x86/kvm/mmu/mmu.h.
+ */
+#ifndef _ASM_X86_KVM_HOST_H
+#define _ASM_X86_KVM_HOST_H
+
+#include <linux/hash.h>
+#include <linux/hrtimer.h>
+#include <linux/kvm.h>
+#include <linux/kvm_types.h>
+#include <linux/kvm_stats.h>
+#include <linux/list.h>
+#include <linux/static_call.h>
+#include <linux/tracepoint.h>
+#include <asm/desc.h>
+#include <asm/fpu/api.h>
+#include <asm/kvm_guest_paging.h>
+#include <asm/kvm_para.h>
+#include <asm/msr-index.h>
+#include <asm/mtrr.h>
+#include <asm/processor.h>
+
+struct kvm_memory_slot;
+struct kvm_x86_emulation;
+
+#define KVM_MAX_VCPUS		1024
+#define KVM_HALT_POLL_NS_DEFAULT 200000
+#define KVM_MAX_VCPU_IDS	4096
+#define KVM_MAX_NR_ADDRESS_SPACES 2	/* 1 is SMM's */
+
+/* Slots of our own, above userspace's numbers. */
+#define KVM_TSS_SLOT		(KVM_USER_MEM_SLOTS + 0)
+#define KVM_IDENTITY_MAP_SLOT	(KVM_USER_MEM_SLOTS + 1)
+#define KVM_APIC_ACCESS_SLOT	(KVM_USER_MEM_SLOTS + 2)
+#define KVM_PRIVATE_SLOTS	3
+
+/* Pages of the vcpu mapping: kvm_run, PIO data, coalesced ring. */
+#define KVM_PIO_PAGE_OFFSET	1
+#define KVM_COALESCED_MMIO_PAGE_OFFSET 2
+
+/* ---- requests (bits of vcpu->requests) ------------------------------------------------------ */
+
+#define KVM_REQ_EVENT		(KVM_REQ_ARCH_BASE + 0)	/* look for an event to inject */
+#define KVM_REQ_NMI		(KVM_REQ_ARCH_BASE + 1)	/* arch.nmi_queued may be non-zero */
+#define KVM_REQ_TRIPLE_FAULT	(KVM_REQ_ARCH_BASE + 2)
+#define KVM_REQ_MMU_ROOT	(KVM_REQ_ARCH_BASE + 3)	/* load a page table root before entry */
+#define KVM_REQ_TLB_FLUSH_GUEST	(KVM_REQ_ARCH_BASE + 4)	/* as the guest's own CR3 load would */
+#define KVM_REQ_REPORT_TPR	(KVM_REQ_ARCH_BASE + 5)
+#define KVM_REQ_CLOCK_UPDATE	(KVM_REQ_ARCH_BASE + 6)
+#define KVM_REQ_INTERCEPTS	(KVM_REQ_ARCH_BASE + 7)	/* recompute the vendor's MSR intercepts */
+
+/* ---- registers -------------------------------------------------------------------------------- */
+
+/* General registers, in the order of the ModRM encoding (APM 3, 1.4.1). */
+enum kvm_gpr {
+	KVM_RAX, KVM_RCX, KVM_RDX, KVM_RBX, KVM_RSP, KVM_RBP, KVM_RSI, KVM_RDI,
+	KVM_R8, KVM_R9, KVM_R10, KVM_R11, KVM_R12, KVM_R13, KVM_R14, KVM_R15,
+	KVM_NR_GPRS
+};
+
+/* Segment registers in the order of the encoding (ES..GS), then LDTR and TR. */
+enum kvm_seg { KVM_ES, KVM_CS, KVM_SS, KVM_DS, KVM_FS, KVM_GS, KVM_LDTR, KVM_TR, KVM_NR_SEGS };
+
+/* State that the vendor reads from hardware only when asked for: bits of arch.stale. */
+enum kvm_lazy_state { KVM_LAZY_CR0, KVM_LAZY_CR3, KVM_LAZY_CR4, KVM_LAZY_PDPTRS };
+
+/* ---- events ----------------------------------------------------------------------------------- */
+
+struct kvm_exception {
+	bool pending;		/* raised, its side effects (payload) not yet delivered */
+	bool injected;		/* being delivered: side effects done, the vendor has or had it */
+	bool has_error_code;
+	bool has_payload;
+	u8 vector;
+	u32 error_code;
+	u64 payload;		/* CR2 for #PF, DR6 bits for #DB */
+};
+
+struct kvm_interrupt_event {
+	bool injected;		/* to be delivered, or delivery was cut short */
+	bool soft;		/* by an INT n instruction */
+	u8 nr;
+};
+
+/* ---- CPUID -------------------------------------------------------------------------------------- */
+
+#define KVM_MAX_CPUID_ENTRIES	256
+
+/* Words of guest-visible features that hot or common code asks about (cpu/cpuid.h has the accessors). */
+enum kvm_cpuid_word {
+	KVM_CPUID_1_ECX, KVM_CPUID_1_EDX, KVM_CPUID_7_0_EBX, KVM_CPUID_7_0_ECX, KVM_CPUID_7_0_EDX,
+	KVM_CPUID_7_1_EAX, KVM_CPUID_D_1_EAX, KVM_CPUID_8000_0001_ECX, KVM_CPUID_8000_0001_EDX,
+	KVM_CPUID_8000_0007_EDX, KVM_CPUID_8000_0008_EBX, KVM_CPUID_8000_000A_EDX,
+	KVM_CPUID_8000_0021_EAX, KVM_CPUID_7_1_EDX, KVM_CPUID_7_2_EDX, KVM_CPUID_6_EAX,
+	KVM_CPUID_NR_WORDS
+};
+
+struct kvm_guest_cpuid {
+	struct kvm_cpuid_entry2 *entries;	/* as userspace set them */
+	unsigned int nent;
+	u32 words[KVM_CPUID_NR_WORDS];		/* features of the guest, straight from the entries */
+	/* index + 1 into entries of the first entry of a leaf: 0x0..0x1f and 0x80000000..0x8000001f */
+	u16 basic[32], extended[32];
+	u8 maxphyaddr;
+	bool vendor_amd;			/* AMD or Hygon: AMD's rules for the leaf range and SYSCALL */
+	u32 max_basic, max_extended;
+	u64 xcr0_allowed, xss_allowed;		/* XCR0/XSS bits the guest may set */
+	u64 cr4_reserved;			/* bits of CR4 that the guest may not set */
+	u64 gpa_reserved;			/* physical address bits beyond maxphyaddr */
+};
+
+/* ---- MMU ---------------------------------------------------------------------------------------- */
+
+#define KVM_MAX_HUGE_LEVEL	3	/* 1: 4 KiB, 2: 2 MiB, 3: 1 GiB */
+
+struct kvm_arch_memory_slot {
+	u8 max_level;		/* largest page that gfn and hva are aligned alike for; mmu/huge.c */
+};
+
+#define KVM_MMU_CACHE_OBJS	KVM_PT_LEVELS
+/* Objects allocated ahead of a fault, because mmu_lock forbids it later. */
+struct kvm_mmu_cache {
+	unsigned int nr;
+	void *obj[KVM_MMU_CACHE_OBJS];
+};
+
+/* Guest frames known to be MMIO in this version of the slots; mmu/fault.c. */
+#define KVM_MMIO_CACHE_BITS	4
+struct kvm_mmio_cache {
+	u64 generation;
+	u64 key[1 << KVM_MMIO_CACHE_BITS];	/* 0 when empty */
+};
+
+struct kvm_mmu_page;
+
+struct kvm_vcpu_mmu {
+	hpa_t root;			/* as handed to the vendor; INVALID_PAGE: none */
+	struct kvm_mmu_page *root_page;	/* may be used while generation is the VM's */
+	u64 generation;
+	u8 root_level;
+	struct kvm_guest_paging guest;	/* recomputed when CR0, CR4 or EFER change */
+	struct kvm_mmu_cache table_cache;	/* zeroed pages */
+	struct kvm_mmu_cache header_cache;	/* struct kvm_mmu_page */
+	struct kvm_mmio_cache mmio;
+	u64 pdptrs[4];
+};
+
+/* Of a VM; guarded by mmu_lock unless said otherwise (mmu/). */
+struct kvm_vm_mmu {
+	struct list_head roots;		/* struct kvm_mmu_page, one for each address space in use */
+	struct list_head pages;		/* the other table pages, oldest first */
+	spinlock_t pages_lock;		/* the list and nr_pages, with mmu_lock held for read */
+	unsigned long nr_pages;
+	unsigned long max_pages;	/* KVM_SET_NR_MMU_PAGES; 0: no limit */
+	u64 generation;			/* of the roots; vcpus with an older one must load again */
+};
+
+/* ---- vcpu --------------------------------------------------------------------------------------- */
+
+struct kvm_vcpu_arch {
+	/* Always current while the vcpu is out of the guest. */
+	unsigned long regs[KVM_NR_GPRS];
+	unsigned long rip;
+	unsigned long rflags;
+	unsigned long cr2;
+
+	/*
+	 * Guest-visible control registers. Read through kvm_read_cr0/3/4() since a bit may be
+	 * stale; written through cpu/control_regs.c, which tells the vendor.
+	 */
+	unsigned long cr0, cr3, cr4, cr8;
+	u64 efer;
+	u64 xcr0;
+	u64 ia32_xss;
+	u32 stale;			/* enum kvm_lazy_state */
+	u32 hflags;			/* KVM_HF_* */
+	u64 apic_base;
+	u64 pat;
+
+	struct kvm_exception exception;
+	struct kvm_interrupt_event interrupt;
+	u8 nmi_pending;			/* to be injected, owner only */
+	bool nmi_injected;
+	bool smi_pending;
+	atomic_t nmi_queued;		/* raised by others, at most 2 count */
+	u32 mp_state;
+	bool note_quiescent;		/* tell RCU at the next entry: an interrupt ended the last one */
+	bool must_exit;			/* an event waits behind the one being injected */
+
+	struct kvm_guest_cpuid cpuid;
+	struct kvm_vcpu_mmu mmu;
+
+	/* FPU (cpu/fpu.c) */
+	struct fpu_guest guest_fpu;
+	bool fpu_loaded;		/* guest's registers are in the processor */
+	u32 pkru, host_pkru;
+
+	/* debug registers (cpu/debug.c) */
+	unsigned long db[4];
+	unsigned long dr6, dr7;
+	unsigned long effective_db[4];	/* what is loaded: the guest's or userspace's */
+	u32 switch_db_regs;		/* KVM_DEBUGREG_* */
+	u32 guest_debug;		/* KVM_GUESTDBG_* */
+	unsigned long guest_debug_dr7;
+	unsigned long singlestep_rip;
+
+	/* TSC (cpu/tsc.c) */
+	u64 tsc_offset;			/* guest TSC = (host TSC * ratio) + offset */
+	u32 tsc_khz;			/* 0 never: the VM's default until set */
+	u64 ia32_tsc_adjust;
+	u64 tsc_aux;
+	u64 last_host_tsc;		/* when it was put */
+
+	/* other MSRs that live in memory (cpu/msr.c) */
+	u64 ia32_misc_enable;
+	u64 microcode_version;
+	u64 arch_capabilities;
+	u64 spec_ctrl;
+	u64 msr_hwcr, msr_de_cfg;
+	u64 osvw_length, osvw_status;
+	u64 msr_platform_info, msr_misc_features_enables;
+	u64 smbase;
+	u64 mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
+	u64 mcg_cap, mcg_status, mcg_ctl;
+	u64 *mce_banks;			/* 4 words a bank: CTL, STATUS, ADDR, MISC */
+
+	/* userspace completion (exit.c); called with the vcpu loaded at the next KVM_RUN */
+	int (*complete_io)(struct kvm_vcpu *vcpu);
+	struct {
+		u16 port;
+		u8 size;
+		bool in;
+		u32 count;
+		unsigned long rip, next_rip;	/* of the IN or OUT, and after it */
+	} pio;
+	void *pio_data;			/* the PIO page of the vcpu mapping */
+	struct kvm_x86_emulation *emulation;	/* insn.c: allocated at the first emulation */
+};
+
+#define KVM_HF_NMI_MASKED	BIT(0)	/* between NMI and IRET; the vendor keeps it */
+#define KVM_HF_SMM		BIT(1)
+#define KVM_HF_GIF_CLEAR	BIT(2)
+
+/* The address space of a vcpu's accesses: SMRAM exists only in address space 1. */
+#define kvm_arch_vcpu_as_id(vcpu)	(!!((vcpu)->arch.hflags & KVM_HF_SMM))
+
+#define KVM_DEBUGREG_LOADED	BIT(0)	/* hardware holds the guest's breakpoints; read back on exit */
+#define KVM_DEBUGREG_BP		BIT(1)	/* some breakpoint is enabled: load DR0-3 before entry */
+
+struct kvm_arch {
+	unsigned long vm_type;
+	struct kvm_vm_mmu mmu;
+	u32 default_tsc_khz;
+	u64 disabled_quirks;
+	bool exit_on_emulation_error;
+	bool exception_payload_enabled;
+	bool triple_fault_event;
+	bool platform_info_hidden;	/* KVM_CAP_MSR_PLATFORM_INFO: the guest must not read it */
+	u32 user_space_msr_mask;
+	u32 bsp_vcpu_id;
+	u32 max_vcpu_ids;
+	gpa_t identity_map_addr;
+	gpa_t tss_addr;
+	bool tss_addr_set;
+	raw_spinlock_t tsc_lock;	/* the fields below */
+	u64 tsc_generation;		/* writes that did not join the vcpus before; 0: none yet */
+	u64 tsc_offset;			/* of the last of them */
+	bool tsc_user_set;		/* it was userspace's */
+	s64 kvmclock_offset;
+	u32 disabled_exits;
+	struct kvm_x86_msr_filter __rcu *msr_filter;
+};
+
+/* Per VM and vcpu statistics; cpu-independent part first (linux/kvm_stats.h). Names are ABI. */
+struct kvm_vm_stat {
+	struct kvm_vm_stat_generic generic;
+	u64 mmu_shadow_zapped, mmu_pte_write, mmu_pde_zapped, mmu_flooded, mmu_recycled;
+	u64 mmu_cache_miss, mmu_unsync;
+	atomic64_t pages_4k, pages_2m, pages_1g;
+	u64 nx_lpage_splits, max_mmu_page_hash_collisions, max_mmu_rmap_size;
+};
+
+struct kvm_vcpu_stat {
+	struct kvm_vcpu_stat_generic generic;
+	u64 pf_taken, pf_fixed, pf_emulate, pf_spurious, pf_fast, pf_mmio_spte_created, pf_guest;
+	u64 tlb_flush, invlpg;
+	u64 exits, io_exits, mmio_exits, signal_exits, irq_window_exits, nmi_window_exits;
+	u64 l1d_flush, halt_exits, request_irq_exits, irq_exits, host_state_reload, fpu_reload;
+	u64 insn_emulation, insn_emulation_fail, hypercalls, irq_injections, nmi_injections;
+	u64 req_event, nested_run, directed_yield_attempted, directed_yield_successful;
+	u64 preemption_reported, preemption_other, guest_mode, notify_window_exits;
+};
+
+/* ---- the vendor's table ---------------------------------------------------------------------------- */
+
+/* Why the last entry ended, for tracing and error reports. */
+struct kvm_exit_info {
+	u32 reason;
+	u64 info1, info2;
+	u32 intr_info, error_code;
+};
+
+/* What enter() asks of the run loop. */
+enum kvm_entry_result {
+	KVM_ENTRY_EXITED,	/* call handle_exit() */
+	KVM_ENTRY_REENTER,	/* handled already with interrupts off: enter again if nothing is pending */
+};
+
+/*
+ * Unless said otherwise: called by the owner of the vcpu, loaded, preemptible.
+ * Hot members are called through vendor(name)(...), which is a static call.
+ */
+struct kvm_x86_ops {
+	const char *name;
+	unsigned int vcpu_size, vcpu_align;
+
+	/* this processor, interrupts off */
+	int (*cpu_enable)(void);
+	void (*cpu_disable)(void);
+
+	int (*vm_create)(struct kvm *kvm);
+	void (*vm_destroy)(struct kvm *kvm);
+	int (*vcpu_create)(struct kvm_vcpu *vcpu);
+	void (*vcpu_destroy)(struct kvm_vcpu *vcpu);
+	/* power-up state (APM 2, 14.1.3); @init: INIT instead of RESET */
+	void (*vcpu_reset)(struct kvm_vcpu *vcpu, bool init);
+	/* preemption off */
+	void (*vcpu_load)(struct kvm_vcpu *vcpu, int cpu);
+	void (*vcpu_put)(struct kvm_vcpu *vcpu);
+
+	/* Interrupts off from here to the end of enter(): host state the guest's entry needs saved. */
+	void (*prepare_entry)(struct kvm_vcpu *vcpu);
+	enum kvm_entry_result (*enter)(struct kvm_vcpu *vcpu, bool must_exit_at_once);
+	/* 1: go on; 0: to userspace, run->exit_reason set; negative errno */
+	int (*handle_exit)(struct kvm_vcpu *vcpu);
+	/* interrupts off, right after enter(): give NMI, machine check to the host */
+	void (*handle_host_event)(struct kvm_vcpu *vcpu);
+	void (*exit_info)(struct kvm_vcpu *vcpu, struct kvm_exit_info *info);
+	/* advance RIP over the instruction that exited; 1, or 0/-errno like handle_exit */
+	int (*skip_insn)(struct kvm_vcpu *vcpu);
+
+	void (*get_segment)(struct kvm_vcpu *vcpu, enum kvm_seg seg, struct kvm_segment *s);
+	void (*set_segment)(struct kvm_vcpu *vcpu, enum kvm_seg seg, const struct kvm_segment *s);
+	unsigned long (*segment_base)(struct kvm_vcpu *vcpu, enum kvm_seg seg);
+	int (*cpl)(struct kvm_vcpu *vcpu);
+	void (*get_gdt)(struct kvm_vcpu *vcpu, struct desc_ptr *dt);
+	void (*set_gdt)(struct kvm_vcpu *vcpu, const struct desc_ptr *dt);
+	void (*get_idt)(struct kvm_vcpu *vcpu, struct desc_ptr *dt);
+	void (*set_idt)(struct kvm_vcpu *vcpu, const struct desc_ptr *dt);
+
+	/* values are checked already; the vendor updates arch.cr0 etc. and its own structure */
+	void (*set_cr0)(struct kvm_vcpu *vcpu, unsigned long cr0);
+	void (*set_cr3)(struct kvm_vcpu *vcpu, unsigned long cr3);
+	void (*set_cr4)(struct kvm_vcpu *vcpu, unsigned long cr4);
+	void (*set_efer)(struct kvm_vcpu *vcpu, u64 efer);
+	void (*set_dr7)(struct kvm_vcpu *vcpu, unsigned long dr7);	/* arch.dr7/guest_debug changed */
+	void (*sync_debug_regs)(struct kvm_vcpu *vcpu);	/* read DR0-3, 6, 7 back, trap them again */
+	/* read one stale register into arch, clear its bit */
+	void (*read_lazy)(struct kvm_vcpu *vcpu, enum kvm_lazy_state what);
+	bool (*cr4_valid)(struct kvm_vcpu *vcpu, unsigned long cr4);	/* the vendor's own limits */
+
+	/* 0; 1 when the MSR is not the vendor's (or value bad: #GP); host: access by userspace */
+	int (*get_msr)(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host);
+	int (*set_msr)(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host);
+	bool (*has_msr)(u32 index);		/* the vendor emulates it: it belongs in the MSR list */
+	int (*get_feature_msr)(u32 index, u64 *data);
+	void (*update_msr_intercepts)(struct kvm_vcpu *vcpu);
+
+	/* events */
+	void (*inject_exception)(struct kvm_vcpu *vcpu);	/* arch.exception */
+	void (*inject_interrupt)(struct kvm_vcpu *vcpu, bool reinjected);	/* arch.interrupt */
+	void (*inject_nmi)(struct kvm_vcpu *vcpu);
+	void (*cancel_injection)(struct kvm_vcpu *vcpu);	/* put it back into arch.* */
+	bool (*interrupt_allowed)(struct kvm_vcpu *vcpu);
+	bool (*nmi_allowed)(struct kvm_vcpu *vcpu);
+	void (*open_irq_window)(struct kvm_vcpu *vcpu);	/* exit when interrupt_allowed */
+	void (*open_nmi_window)(struct kvm_vcpu *vcpu);
+	u32 (*interrupt_shadow)(struct kvm_vcpu *vcpu);	/* KVM_X86_SHADOW_INT_* */
+	void (*set_interrupt_shadow)(struct kvm_vcpu *vcpu, u32 mask);
+	bool (*get_nmi_mask)(struct kvm_vcpu *vcpu);
+	void (*set_nmi_mask)(struct kvm_vcpu *vcpu, bool masked);
+	void (*update_exception_intercepts)(struct kvm_vcpu *vcpu);
+	void (*update_cr8_intercept)(struct kvm_vcpu *vcpu);
+
+	/* translations */
+	void (*flush_tlb_all)(struct kvm_vcpu *vcpu);	/* all this vcpu may have cached, guest-physical too */
+	void (*flush_tlb_guest)(struct kvm_vcpu *vcpu);	/* linear addresses only, if it can */
+	void (*flush_tlb_page)(struct kvm_vcpu *vcpu, gva_t gva);
+	void (*load_root)(struct kvm_vcpu *vcpu, hpa_t root, int level);
+
+	void (*write_tsc_offset)(struct kvm_vcpu *vcpu, u64 offset);
+	void (*cpuid_changed)(struct kvm_vcpu *vcpu);
+	/* clears and sets bits of the features offered (cpu/cpuid.c: kvm_cpu_cap_*) */
+	void (*init_cpu_caps)(void);
+	int (*set_tss_addr)(struct kvm *kvm, unsigned int addr);
+	int (*set_identity_map_addr)(struct kvm *kvm, u64 addr);
+	void (*patch_hypercall)(struct kvm_vcpu *vcpu, u8 insn[3]);
+};
+
+extern struct kvm_x86_ops kvm_x86_ops;
+
+/* Members called at every exit go through static calls; main.c defines and fills them. */
+#define KVM_X86_HOT_OPS(x)	\
+	x(vcpu_load) x(vcpu_put) x(prepare_entry) x(enter) x(handle_exit) x(handle_host_event)	\
+	x(skip_insn) x(cpl) x(segment_base) x(get_segment) x(interrupt_allowed)			\
+	x(interrupt_shadow) x(set_interrupt_shadow)
+
+#define KVM_X86_DECLARE_HOT(op)	\
+	DECLARE_STATIC_CALL(kvm_x86_hot_##op, *((struct kvm_x86_ops *)NULL)->op);
+KVM_X86_HOT_OPS(KVM_X86_DECLARE_HOT)
+#undef KVM_X86_DECLARE_HOT
+
+#define vendor(op)	static_call(kvm_x86_hot_##op)
+
+/* Facts about the processor and choices of the vendor module, set once at its load. */
+struct kvm_x86_hw {
+	bool npt;			/* two-dimensional paging in use */
+	bool has_decode_assists;
+	bool nrips;
+	int max_tdp_level;
+	int max_huge_level;		/* KVM_MAX_HUGE_LEVEL, or less */
+	u8 host_phys_bits;
+	u8 shadow_phys_bits;		/* without the memory encryption bits */
+	u64 host_efer, host_xcr0, host_xss;
+	u64 supported_xcr0, supported_xss;
+	u64 efer_reserved;		/* bits of EFER that no guest may set */
+	u64 cr4_reserved;		/* bits of CR4 that no guest may set */
+	u64 supported_mce_cap;
+	bool has_tsc_scaling;
+	u64 max_tsc_scaling_ratio;
+	u64 host_arch_capabilities;
+};
+extern struct kvm_x86_hw kvm_hw;
+
+int kvm_x86_vendor_init(const struct kvm_x86_ops *ops, struct module *owner);
+void kvm_x86_vendor_exit(void);
+
+#endif
