@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the core's files offer to each other and to nobody else.
+ */
+#ifndef _VIRT_KVM_CORE_H
+#define _VIRT_KVM_CORE_H
+
+#include <linux/kvm_host.h>
+
+/* vm.c */
+int kvm_vm_create_fd(unsigned long type);
+int kvm_check_extension(struct kvm *kvm, long ext);	/* main.c; @kvm NULL: system */
+void kvm_vm_fops_set_owner(struct module *owner);
+
+/* vcpu.c */
+int kvm_vcpu_module_init(unsigned int vcpu_size, unsigned int vcpu_align, struct module *owner);
+void kvm_vcpu_module_exit(void);
+int kvm_vcpu_create_fd(struct kvm *kvm, u32 id);	/* a new vcpu's file descriptor or -errno */
+void kvm_vcpus_destroy(struct kvm *kvm);
+
+/* cpu.c */
+int kvm_cpu_module_init(void);
+void kvm_cpu_module_exit(void);
+
+/* halt.c */
+unsigned int kvm_vm_max_halt_poll_ns(struct kvm *kvm);
+
+/* stats.c */
+void kvm_stats_fops_set_owner(struct module *owner);
+void kvm_debugfs_init(void);
+void kvm_debugfs_exit(void);
+void kvm_vm_debugfs_create(struct kvm *kvm, int fd);
+void kvm_vm_debugfs_remove(struct kvm *kvm);
+int kvm_vm_stats_fd(struct kvm *kvm);
+int kvm_vcpu_stats_fd(struct kvm_vcpu *vcpu);
+void kvm_vcpu_debugfs_create(struct kvm_vcpu *vcpu);
+
+#endif
