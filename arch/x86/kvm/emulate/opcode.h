@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the emulator's own files share: the shape of an opcode's table entry, the accessors of operands
+ * and of the guest's state, and the functions that the tables name. Callers of the emulator need none of
+ * it.
+ */
+#ifndef EMULATE_OPCODE_H
+#define EMULATE_OPCODE_H
+
+#include "emulate.h"
+
+/*
+ * One entry of an opcode map. Before exec() runs, the operands that flags name have been loaded into
+ * emu->src and emu->dst; after it emu->dst is stored if flags says so. An entry without exec is known by
+ * its length only.
+ */
+struct emu_opcode {
+	int (*exec)(struct emulator *emu);
+	u32 flags;
+	const struct emu_opcode *table;	/* with one of the BY_ flags */
+};
+
+/* Destination operand */
+#define DST_MASK	0x00000007u
+#define DST_RM		0x00000001u
+#define DST_REG		0x00000002u
+#define DST_ACC		0x00000003u
+#define DST_OPREG	0x00000004u	/* the register in the opcode's low three bits */
+
+/* Source operand */
+#define SRC_MASK	0x00000078u
+#define SRC_RM		0x00000008u
+#define SRC_REG		0x00000010u
+#define SRC_ACC		0x00000018u
+#define SRC_IMM		0x00000020u
+#define SRC_ONE		0x00000028u
+#define SRC_CL		0x00000030u
+#define SRC_RM8		0x00000038u	/* r/m of a fixed width, whatever the operand size */
+#define SRC_RM16	0x00000040u
+#define SRC_RM32	0x00000048u
+#define SRC_OPREG	0x00000050u
+
+/* Immediate */
+#define IMM_MASK	0x00000780u
+#define IMM_8		0x00000080u
+#define IMM_S8		0x00000100u	/* sign-extended */
+#define IMM_16		0x00000180u
+#define IMM_Z		0x00000200u	/* operand size, 4 at most, sign-extended */
+#define IMM_V		0x00000280u	/* operand size, 8 too */
+#define IMM_OFFSET	0x00000300u	/* an address, which makes the r/m operand */
+#define IMM_FAR		0x00000380u	/* selector:offset */
+#define IMM_16_8	0x00000400u
+#define IMM_8_8		0x00000480u
+#define IMM_REL		0x00000500u	/* branch displacement, operand size, 4 at most */
+
+#define MODRM		0x00000800u
+#define BYTE		0x00001000u	/* operands are bytes */
+#define READ		0x00002000u	/* destination is read */
+#define WRITE		0x00004000u	/* destination is written */
+#define LOCK		0x00008000u	/* LOCK is allowed if the destination is memory */
+#define D64		0x00010000u	/* default operand size is 8 in 64-bit mode */
+#define F64		0x00020000u	/* operand size is 8 in 64-bit mode whatever the prefixes */
+#define NO64		0x00040000u	/* #UD in 64-bit mode */
+#define PROT		0x00080000u	/* #UD in real and virtual-8086 mode */
+#define CPL0		0x00100000u
+#define MEM		0x00200000u	/* #UD with a register */
+#define REG		0x00400000u	/* #UD with memory */
+#define MAX32		0x00800000u	/* operand size is 4 at most */
+#define WORD		0x08000000u	/* operands are 16 bits */
+/* Control and debug registers: operand size is 8 in 64-bit mode, else 4; ModRM.mod is taken as 3 */
+#define NATIVE		0x10000000u
+#define INVALID		0x20000000u	/* #UD */
+#define BITBASE		0x80000000u	/* bit string: the source moves the memory operand */
+#define UNKNOWN		0x40000000u	/* not even the length is known */
+
+/* The entry is a table of entries, chosen by */
+#define BY_MASK		0x07000000u
+#define BY_REG		0x01000000u	/* ModRM.reg */
+#define BY_RM		0x02000000u	/* ModRM.rm */
+#define BY_MOD		0x03000000u	/* memory, register */
+#define BY_PREFIX	0x04000000u	/* none, 66, f3, f2 */
+#define BY_MODE		0x05000000u	/* other modes, 64-bit mode */
+
+#define MODIFY		(READ | WRITE)
+
+/* Returned by exec(): done, and the destination has been stored or is to stay as it is. */
+#define EXEC_STORED	0x100
+
+extern const struct emu_opcode emu_map_one[256];
+extern const struct emu_opcode emu_map_0f[256];
+const struct emu_opcode *emu_map_0f38(u8 opcode);
+const struct emu_opcode *emu_map_0f3a(void);
+
+/* Values of emu_insn.base and .index that are no register */
+#define EMU_BASE_NONE	0xff
+#define EMU_BASE_RIP	0xfe
+
+/* RFLAGS */
+#define FLAG_CF		0x00000001ul
+#define FLAG_FIXED	0x00000002ul
+#define FLAG_PF		0x00000004ul
+#define FLAG_AF		0x00000010ul
+#define FLAG_ZF		0x00000040ul
+#define FLAG_SF		0x00000080ul
+#define FLAG_TF		0x00000100ul
+#define FLAG_IF		0x00000200ul
+#define FLAG_DF		0x00000400ul
+#define FLAG_OF		0x00000800ul
+#define FLAG_IOPL	0x00003000ul
+#define FLAG_NT		0x00004000ul
+#define FLAG_RF		0x00010000ul
+#define FLAG_VM		0x00020000ul
+#define FLAG_AC		0x00040000ul
+#define FLAG_VIF	0x00080000ul
+#define FLAG_VIP	0x00100000ul
+#define FLAG_ID		0x00200000ul
+#define FLAG_ARITH	(FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
+
+/* Control registers and EFER, as far as instructions look at them */
+#define CR0_PE		0x00000001ul
+#define CR0_MP		0x00000002ul
+#define CR0_EM		0x00000004ul
+#define CR0_TS		0x00000008ul
+#define CR4_VME		0x00000001ul
+#define CR4_PVI		0x00000002ul
+#define CR4_TSD		0x00000004ul
+#define CR4_DE		0x00000008ul
+#define CR4_PCE		0x00000100ul
+#define CR4_OSFXSR	0x00000200ul
+#define CR4_UMIP	0x00000800ul
+#define CR4_LA57	0x00001000ul
+#define CR4_OSXSAVE	0x00040000ul
+#define EMU_MSR_EFER	0xc0000080u
+#define EFER_LMA_BIT	0x00000400ul
+
+/* Exception vectors */
+enum {
+	VECTOR_DE = 0, VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_OF = 4, VECTOR_BR = 5, VECTOR_UD = 6,
+	VECTOR_NM = 7, VECTOR_TS = 10, VECTOR_NP = 11, VECTOR_SS = 12, VECTOR_GP = 13,
+};
+
+/* execute.c: storing the operands that the opcode's entry names */
+int emu_store_dst(struct emulator *emu);
+int emu_store_dst_and_reg(struct emulator *emu, u64 reg_val);
+int emu_store_rm(struct emulator *emu, u64 val, unsigned int size);
+
+/* operand.c: faults, registers, addresses, memory */
+int emu_raise(struct emulator *emu, u8 vector);
+int emu_raise_error(struct emulator *emu, u8 vector, u32 error);
+u64 emu_get_gpr(struct emulator *emu, unsigned int nr, unsigned int size);
+void emu_set_gpr(struct emulator *emu, unsigned int nr, unsigned int size, u64 val);
+const struct emu_segment *emu_segment(struct emulator *emu, unsigned int seg);
+bool emu_canonical57(struct emulator *emu, u64 linear);
+int emu_linear(struct emulator *emu, unsigned int seg, u64 offset, unsigned int size, bool write,
+	       u64 *linear);
+int emu_read_mem(struct emulator *emu, unsigned int seg, u64 offset, void *buf, unsigned int size);
+int emu_write_mem(struct emulator *emu, unsigned int seg, u64 offset, const void *buf,
+		  unsigned int size);
+int emu_read_value(struct emulator *emu, unsigned int seg, u64 offset, u64 *val, unsigned int size);
+int emu_has_feature(struct emulator *emu, u32 leaf, unsigned int reg, u32 bit, bool *has);
+
+/* Ones in as many bytes */
+extern const u64 emu_size_mask[9];
+
+static inline u64 emu_mask(unsigned int size)
+{
+	return emu_size_mask[size];
+}
+
+static inline u64 emu_sign_extend(u64 val, unsigned int size)
+{
+	unsigned int shift = 64 - 8 * size;
+
+	return (u64)((s64)(val << shift) >> shift);
+}
+
+static inline bool emu_canonical(struct emulator *emu, u64 linear)
+{
+	return (u64)((s64)(linear << 16) >> 16) == linear || emu_canonical57(emu, linear);
+}
+
+static inline bool emu_protected(const struct emulator *emu)
+{
+	return emu->mode >= EMU_PROT16;
+}
+
+static inline unsigned int emu_iopl(const struct emulator *emu)
+{
+	return (emu->rflags & FLAG_IOPL) >> 12;
+}
+
+static inline int emu_raise_gp0(struct emulator *emu)
+{
+	return emu_raise_error(emu, VECTOR_GP, 0);
+}
+
+/* segment.c: loading segment registers */
+struct emu_descriptor {
+	struct emu_segment seg;
+	u64 linear;	/* of the descriptor itself, if it is in memory */
+	bool in_memory;
+};
+
+bool emu_long_mode(struct emulator *emu);
+int emu_read_descriptor(struct emulator *emu, u16 selector, struct emu_descriptor *desc);
+int emu_read_code_segment(struct emulator *emu, u16 selector, bool is_return,
+			  struct emu_descriptor *desc);
+int emu_read_data_segment(struct emulator *emu, unsigned int seg, u16 selector,
+			  struct emu_descriptor *desc);
+int emu_commit_segment(struct emulator *emu, unsigned int seg, struct emu_descriptor *desc);
+int emu_load_segment(struct emulator *emu, unsigned int seg, u16 selector);
+
+/* stack.c */
+unsigned int emu_stack_size(struct emulator *emu);
+int emu_push(struct emulator *emu, const u64 *val, unsigned int count, unsigned int size);
+int emu_stack_read(struct emulator *emu, u64 *val, unsigned int count, unsigned int size);
+void emu_stack_release(struct emulator *emu, u64 bytes);
+u64 emu_flags_writable(const struct emulator *emu, unsigned int size);
+
+/* alu.c */
+bool emu_condition(u64 rflags, unsigned int code);
+void emu_compare(struct emulator *emu, u64 a, u64 b);
+
+/* alu.c, bits.c: flags go through the host's own instructions */
+#define FLAGS_IN	"addb $0x7f, %%al\n\tsahf\n\t"
+#define FLAGS_OUT	"\n\tseto %%al\n\tlahf"
+
+/* AH as SAHF takes it, AL = OF */
+static inline u32 emu_pack_flags(u64 rflags)
+{
+	return (rflags & 0xff) << 8 | ((rflags >> 11) & 1);
+}
+
+static inline u64 emu_unpack_flags(u64 rflags, u32 ax)
+{
+	return (rflags & ~FLAG_ARITH) | ((ax >> 8) & FLAG_ARITH & 0xff) | (u64)(ax & 1) << 11;
+}
+
+/* io.c */
+int emu_io_allowed(struct emulator *emu, u16 port, unsigned int size);
+
+/* What the tables run, by file */
+int emu_exec_alu(struct emulator *emu);
+int emu_exec_test(struct emulator *emu);
+int emu_exec_inc(struct emulator *emu);
+int emu_exec_dec(struct emulator *emu);
+int emu_exec_not(struct emulator *emu);
+int emu_exec_neg(struct emulator *emu);
+int emu_exec_mul(struct emulator *emu);
+int emu_exec_imul(struct emulator *emu);
+int emu_exec_imul2(struct emulator *emu);
+int emu_exec_imul3(struct emulator *emu);
+int emu_exec_div(struct emulator *emu);
+int emu_exec_idiv(struct emulator *emu);
+int emu_exec_xadd(struct emulator *emu);
+int emu_exec_cmpxchg(struct emulator *emu);
+
+int emu_exec_daa(struct emulator *emu);
+int emu_exec_das(struct emulator *emu);
+int emu_exec_aaa(struct emulator *emu);
+int emu_exec_aas(struct emulator *emu);
+int emu_exec_aam(struct emulator *emu);
+int emu_exec_aad(struct emulator *emu);
+
+int emu_exec_shift(struct emulator *emu);
+int emu_exec_shld(struct emulator *emu);
+int emu_exec_shrd(struct emulator *emu);
+int emu_exec_bt(struct emulator *emu);
+int emu_exec_bsf(struct emulator *emu);
+int emu_exec_bsr(struct emulator *emu);
+int emu_exec_tzcnt(struct emulator *emu);
+int emu_exec_lzcnt(struct emulator *emu);
+int emu_exec_popcnt(struct emulator *emu);
+int emu_exec_crc32(struct emulator *emu);
+
+int emu_exec_nop(struct emulator *emu);
+int emu_exec_mov(struct emulator *emu);
+int emu_exec_mov_from_seg(struct emulator *emu);
+int emu_exec_mov_to_seg(struct emulator *emu);
+int emu_exec_movsx(struct emulator *emu);
+int emu_exec_movbe(struct emulator *emu);
+int emu_exec_xchg(struct emulator *emu);
+int emu_exec_xchg_acc(struct emulator *emu);
+int emu_exec_cmpxchg8b(struct emulator *emu);
+int emu_exec_bswap(struct emulator *emu);
+int emu_exec_lea(struct emulator *emu);
+int emu_exec_load_far(struct emulator *emu);
+int emu_exec_setcc(struct emulator *emu);
+int emu_exec_cmovcc(struct emulator *emu);
+int emu_exec_cbw(struct emulator *emu);
+int emu_exec_cwd(struct emulator *emu);
+int emu_exec_xlat(struct emulator *emu);
+int emu_exec_salc(struct emulator *emu);
+int emu_exec_sahf(struct emulator *emu);
+int emu_exec_lahf(struct emulator *emu);
+int emu_exec_flag(struct emulator *emu);
+
+int emu_exec_movs(struct emulator *emu);
+int emu_exec_cmps(struct emulator *emu);
+int emu_exec_stos(struct emulator *emu);
+int emu_exec_lods(struct emulator *emu);
+int emu_exec_scas(struct emulator *emu);
+int emu_exec_ins(struct emulator *emu);
+int emu_exec_outs(struct emulator *emu);
+
+int emu_exec_push(struct emulator *emu);
+int emu_exec_push_seg(struct emulator *emu);
+int emu_exec_pop(struct emulator *emu);
+int emu_exec_pop_seg(struct emulator *emu);
+int emu_exec_pusha(struct emulator *emu);
+int emu_exec_popa(struct emulator *emu);
+int emu_exec_pushf(struct emulator *emu);
+int emu_exec_popf(struct emulator *emu);
+int emu_exec_enter(struct emulator *emu);
+int emu_exec_leave(struct emulator *emu);
+
+int emu_exec_jmp(struct emulator *emu);
+int emu_exec_jmp_rm(struct emulator *emu);
+int emu_exec_jcc(struct emulator *emu);
+int emu_exec_loop(struct emulator *emu);
+int emu_exec_call(struct emulator *emu);
+int emu_exec_call_rm(struct emulator *emu);
+int emu_exec_ret(struct emulator *emu);
+int emu_exec_jmp_far(struct emulator *emu);
+int emu_exec_call_far(struct emulator *emu);
+int emu_exec_ret_far(struct emulator *emu);
+int emu_exec_iret(struct emulator *emu);
+int emu_exec_int(struct emulator *emu);
+int emu_exec_int3(struct emulator *emu);
+int emu_exec_into(struct emulator *emu);
+int emu_exec_int1(struct emulator *emu);
+int emu_exec_jcxz(struct emulator *emu);
+int emu_exec_bound(struct emulator *emu);
+
+int emu_exec_in(struct emulator *emu);
+int emu_exec_out(struct emulator *emu);
+
+int emu_exec_hlt(struct emulator *emu);
+int emu_exec_cli(struct emulator *emu);
+int emu_exec_sti(struct emulator *emu);
+int emu_exec_mov_from_cr(struct emulator *emu);
+int emu_exec_mov_to_cr(struct emulator *emu);
+int emu_exec_mov_from_dr(struct emulator *emu);
+int emu_exec_mov_to_dr(struct emulator *emu);
+int emu_exec_store_dt(struct emulator *emu);
+int emu_exec_load_dt(struct emulator *emu);
+int emu_exec_store_selector(struct emulator *emu);
+int emu_exec_lldt(struct emulator *emu);
+int emu_exec_ltr(struct emulator *emu);
+int emu_exec_smsw(struct emulator *emu);
+int emu_exec_lmsw(struct emulator *emu);
+int emu_exec_clts(struct emulator *emu);
+int emu_exec_invlpg(struct emulator *emu);
+int emu_exec_wbinvd(struct emulator *emu);
+int emu_exec_rdmsr(struct emulator *emu);
+int emu_exec_wrmsr(struct emulator *emu);
+int emu_exec_rdtsc(struct emulator *emu);
+int emu_exec_rdtscp(struct emulator *emu);
+int emu_exec_rdpmc(struct emulator *emu);
+int emu_exec_cpuid(struct emulator *emu);
+int emu_exec_hypercall(struct emulator *emu);
+int emu_exec_xsetbv(struct emulator *emu);
+
+int emu_exec_xmm_load(struct emulator *emu);
+int emu_exec_xmm_load_aligned(struct emulator *emu);
+int emu_exec_xmm_store(struct emulator *emu);
+int emu_exec_xmm_store_aligned(struct emulator *emu);
+int emu_exec_xmm_load_scalar(struct emulator *emu);
+int emu_exec_xmm_store_scalar(struct emulator *emu);
+int emu_exec_xmm_load_half(struct emulator *emu);
+int emu_exec_xmm_store_half(struct emulator *emu);
+int emu_exec_xmm_load_q(struct emulator *emu);
+int emu_exec_xmm_store_q(struct emulator *emu);
+int emu_exec_xmm_from_gpr(struct emulator *emu);
+int emu_exec_xmm_to_gpr(struct emulator *emu);
+int emu_exec_mmx_load(struct emulator *emu);
+int emu_exec_mmx_store(struct emulator *emu);
+int emu_exec_mmx_from_gpr(struct emulator *emu);
+int emu_exec_mmx_to_gpr(struct emulator *emu);
+
+#endif

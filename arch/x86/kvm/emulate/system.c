@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Instructions that an operating system uses: the interrupt flag, HLT, control and debug registers,
+ * descriptor-table registers, MSRs, counters, CPUID, hypercalls. What a register may contain is checked by
+ * the op that writes it; here are privilege and form. APM volume 2, chapters 3, 4 and 13; volume 3,
+ * chapter 4.
+ */
+#include "opcode.h"
+
+int emu_exec_hlt(struct emulator *emu)
+{
+	return emu->ops->halt(emu);
+}
+
+/*
+ * Who may change IF: 0 the real one, 1 its virtual stand-in (VME in virtual-8086 mode, PVI in protected mode at
+ * CPL 3), -1 nobody.
+ */
+static int interrupt_flag_access(struct emulator *emu)
+{
+	u64 virtual = emu->mode == EMU_VM86 ? CR4_VME : CR4_PVI;
+
+	if (emu->mode == EMU_REAL || emu->cpl <= emu_iopl(emu))
+		return 0;
+	if (emu->cpl == 3 && (emu->ops->get_cr(emu, 4) & virtual))
+		return 1;
+	return -1;
+}
+
+int emu_exec_cli(struct emulator *emu)
+{
+	int access = interrupt_flag_access(emu);
+
+	if (access < 0)
+		return emu_raise_gp0(emu);
+	emu->next_rflags &= access ? ~FLAG_VIF : ~FLAG_IF;
+	return EMU_DONE;
+}
+
+int emu_exec_sti(struct emulator *emu)
+{
+	int access = interrupt_flag_access(emu);
+
+	if (access < 0 || (access && (emu->rflags & FLAG_VIP)))
+		return emu_raise_gp0(emu);
+	if (access) {
+		emu->next_rflags |= FLAG_VIF;
+		return EMU_DONE;
+	}
+
+	if (!(emu->rflags & FLAG_IF))
+		emu->shadow = EMU_SHADOW_STI;
+	emu->next_rflags |= FLAG_IF;
+	return EMU_DONE;
+}
+
+static inline bool control_register_exists(unsigned int nr)
+{
+	return nr == 0 || nr == 2 || nr == 3 || nr == 4 || nr == 8;
+}
+
+int emu_exec_mov_from_cr(struct emulator *emu)
+{
+	const struct emu_insn *insn = &emu->insn;
+
+	if (!control_register_exists(insn->reg))
+		return emu_raise(emu, VECTOR_UD);
+	emu_set_gpr(emu, insn->rm, insn->size, emu->ops->get_cr(emu, insn->reg));
+	return EMU_DONE;
+}
+
+int emu_exec_mov_to_cr(struct emulator *emu)
+{
+	const struct emu_insn *insn = &emu->insn;
+
+	if (!control_register_exists(insn->reg))
+		return emu_raise(emu, VECTOR_UD);
+	return emu->ops->set_cr(emu, insn->reg, emu->src);
+}
+
+/* DR4 and DR5 are other names of DR6 and DR7, unless CR4.DE abolishes them. -1: no such register. */
+static int debug_register(struct emulator *emu)
+{
+	unsigned int nr = emu->insn.reg;
+
+	if (nr > 7)
+		return -1;
+	if (nr != 4 && nr != 5)
+		return nr;
+	return emu->ops->get_cr(emu, 4) & CR4_DE ? -1 : (int)nr + 2;
+}
+
+int emu_exec_mov_from_dr(struct emulator *emu)
+{
+	const struct emu_insn *insn = &emu->insn;
+	int nr = debug_register(emu), rc;
+	u64 val = 0;
+
+	if (nr < 0)
+		return emu_raise(emu, VECTOR_UD);
+	rc = emu->ops->get_dr(emu, nr, &val);
+	if (rc == EMU_DONE)
+		emu_set_gpr(emu, insn->rm, insn->size, val);
+	return rc;
+}
+
+int emu_exec_mov_to_dr(struct emulator *emu)
+{
+	int nr = debug_register(emu);
+
+	if (nr < 0)
+		return emu_raise(emu, VECTOR_UD);
+	return emu->ops->set_dr(emu, nr, emu->src);
+}
+
+/* CR4.UMIP hides the system's registers from user mode. */
+static bool hidden_from_user(struct emulator *emu)
+{
+	return emu->cpl && emu->mode != EMU_REAL && (emu->ops->get_cr(emu, 4) & CR4_UMIP);
+}
+
+/* 0F 01 /0 and /2 are the GDT's, /1 and /3 the IDT's. */
+static inline enum emu_dt named_table(const struct emu_insn *insn)
+{
+	return insn->reg & 1 ? EMU_IDT : EMU_GDT;
+}
+
+static inline unsigned int table_base_size(const struct emulator *emu)
+{
+	return emu->mode == EMU_LONG64 ? 8 : 4;
+}
+
+int emu_exec_store_dt(struct emulator *emu)
+{
+	const struct emu_insn *insn = &emu->insn;
+	unsigned int base_size = table_base_size(emu);
+	struct emu_table table;
+	u8 buf[10];
+
+	if (hidden_from_user(emu))
+		return emu_raise_gp0(emu);
+
+	emu->ops->get_dt(emu, named_table(insn), &table);
+	__builtin_memcpy(buf, &table.limit, 2);
+	__builtin_memcpy(buf + 2, &table.base, base_size);
+	return emu_write_mem(emu, insn->seg, insn->ea, buf, 2 + base_size);
+}
+
+int emu_exec_load_dt(struct emulator *emu)
+{
+	const struct emu_insn *insn = &emu->insn;
+	unsigned int base_size = table_base_size(emu);
+	struct emu_table table = { .base = 0 };
+	u8 buf[10];
+	int rc;
+
+	rc = emu_read_mem(emu, insn->seg, insn->ea, buf, 2 + base_size);
+	if (rc != EMU_DONE)
+		return rc;
+
+	__builtin_memcpy(&table.limit, buf, 2);
+	__builtin_memcpy(&table.base, buf + 2, base_size);
+	if (base_size == 8 && !emu_canonical(emu, table.base))
+		return emu_raise_gp0(emu);
+	if (base_size == 4 && insn->size == 2)
+		table.base &= 0xffffff;
+	return emu->ops->set_dt(emu, named_table(insn), &table);
+}
+
+/* SLDT /0, STR /1: to memory 16 bits always */
+int emu_exec_store_selector(struct emulator *emu)
+{
+	const struct emu_insn *insn = &emu->insn;
+	struct emu_segment seg;
+
+	if (hidden_from_user(emu))
+		return emu_raise_gp0(emu);
+
+	emu->ops->get_segment(emu, insn->reg & 1 ? EMU_TR : EMU_LDTR, &seg);
+	return emu_store_rm(emu, seg.selector, insn->is_mem ? 2 : insn->size);
+}
+
+int emu_exec_smsw(struct emulator *emu)
+{
+	const struct emu_insn *insn = &emu->insn;
+
+	if (hidden_from_user(emu))
+		return emu_raise_gp0(emu);
+	return emu_store_rm(emu, emu->ops->get_cr(emu, 0), insn->is_mem ? 2 : insn->size);
+}
+
+/* Changes PE, MP, EM and TS, but cannot clear PE. */
+int emu_exec_lmsw(struct emulator *emu)
+{
+	u64 cr0 = emu->ops->get_cr(emu, 0);
+
+	cr0 &= ~(CR0_MP | CR0_EM | CR0_TS);
+	cr0 |= emu->src & (CR0_PE | CR0_MP | CR0_EM | CR0_TS);
+	return emu->ops->set_cr(emu, 0, cr0);
+}
+
+int emu_exec_clts(struct emulator *emu)
+{
+	return emu->ops->set_cr(emu, 0, emu->ops->get_cr(emu, 0) & ~CR0_TS);
+}
+
+/* The address is translated, not used: no limit is checked and what is not canonical is ignored. */
+int emu_exec_invlpg(struct emulator *emu)
+{
+	const struct emu_insn *insn = &emu->insn;
+	u64 linear = insn->ea;
+
+	if (emu->mode != EMU_LONG64)
+		linear = (u32)(linear + emu_segment(emu, insn->seg)->base);
+	else if (insn->seg == EMU_FS || insn->seg == EMU_GS)
+		linear += emu_segment(emu, insn->seg)->base;
+	if (!emu_canonical(emu, linear))
+		return EMU_DONE;
+	return emu->ops->invlpg(emu, linear);
+}
+
+/* INVD as well: a guest that throws away its caches must not throw away the host's. */
+int emu_exec_wbinvd(struct emulator *emu)
+{
+	return emu->ops->wbinvd(emu);
+}
+
+static void set_edx_eax(struct emulator *emu, u64 val)
+{
+	emu_set_gpr(emu, EMU_RAX, 4, val);
+	emu_set_gpr(emu, EMU_RDX, 4, val >> 32);
+}
+
+static inline u64 edx_eax(struct emulator *emu)
+{
+	return emu_get_gpr(emu, EMU_RAX, 4) | emu_get_gpr(emu, EMU_RDX, 4) << 32;
+}
+
+int emu_exec_rdmsr(struct emulator *emu)
+{
+	u64 val = 0;
+	int rc;
+
+	rc = emu->ops->get_msr(emu, emu->gpr[EMU_RCX], &val);
+	if (rc == EMU_DONE)
+		set_edx_eax(emu, val);
+	return rc;
+}
+
+int emu_exec_wrmsr(struct emulator *emu)
+{
+	return emu->ops->set_msr(emu, emu->gpr[EMU_RCX], edx_eax(emu));
+}
+
+/* A flag in CR4 that gives (RDPMC) or takes (RDTSC) a counter from user mode; real mode is never user. */
+static bool is_user(const struct emulator *emu)
+{
+	return emu->cpl && emu->mode != EMU_REAL;
+}
+
+static int read_tsc(struct emulator *emu, u64 *tsc, u32 *aux)
+{
+	if (is_user(emu) && (emu->ops->get_cr(emu, 4) & CR4_TSD))
+		return emu_raise_gp0(emu);
+	return emu->ops->rdtsc(emu, tsc, aux);
+}
+
+int emu_exec_rdtsc(struct emulator *emu)
+{
+	u64 tsc = 0;
+	u32 aux;
+	int rc;
+
+	rc = read_tsc(emu, &tsc, &aux);
+	if (rc == EMU_DONE)
+		set_edx_eax(emu, tsc);
+	return rc;
+}
+
+int emu_exec_rdtscp(struct emulator *emu)
+{
+	u64 tsc = 0;
+	u32 aux = 0;
+	bool has;
+	int rc;
+
+	rc = emu_has_feature(emu, 0x80000001, 3, 1u << 27, &has);
+	if (rc != EMU_DONE)
+		return rc;
+	if (!has)
+		return emu_raise(emu, VECTOR_UD);
+
+	rc = read_tsc(emu, &tsc, &aux);
+	if (rc != EMU_DONE)
+		return rc;
+	set_edx_eax(emu, tsc);
+	emu_set_gpr(emu, EMU_RCX, 4, aux);
+	return EMU_DONE;
+}
+
+int emu_exec_rdpmc(struct emulator *emu)
+{
+	u64 val = 0;
+	int rc;
+
+	if (is_user(emu) && !(emu->ops->get_cr(emu, 4) & CR4_PCE))
+		return emu_raise_gp0(emu);
+	rc = emu->ops->rdpmc(emu, emu->gpr[EMU_RCX], &val);
+	if (rc == EMU_DONE)
+		set_edx_eax(emu, val);
+	return rc;
+}
+
+int emu_exec_cpuid(struct emulator *emu)
+{
+	u32 regs[4] = { emu->gpr[EMU_RAX], 0, emu->gpr[EMU_RCX], 0 };
+	int rc;
+
+	rc = emu->ops->cpuid(emu, regs);
+	if (rc != EMU_DONE)
+		return rc;
+	emu_set_gpr(emu, EMU_RAX, 4, regs[0]);
+	emu_set_gpr(emu, EMU_RBX, 4, regs[1]);
+	emu_set_gpr(emu, EMU_RCX, 4, regs[2]);
+	emu_set_gpr(emu, EMU_RDX, 4, regs[3]);
+	return EMU_DONE;
+}
+
+int emu_exec_hypercall(struct emulator *emu)
+{
+	return emu->ops->hypercall(emu);
+}
+
+int emu_exec_xsetbv(struct emulator *emu)
+{
+	if (!(emu->ops->get_cr(emu, 4) & CR4_OSXSAVE))
+		return emu_raise(emu, VECTOR_UD);
+	if (is_user(emu))
+		return emu_raise_gp0(emu);
+	return emu->ops->set_xcr(emu, emu->gpr[EMU_RCX], edx_eax(emu));
+}
