@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The way of a nested page fault: known MMIO, an entry that only waits for permission to write
+ * (fast, without lock), and the full way through slot and host page. Ends in direct.c, which
+ * installs the translation, or in the emulator. APM 2, 15.25.6 (error codes).
+ */
+#include <linux/export.h>
+#include <linux/hash.h>
+#include <linux/sched/signal.h>
+
+#include "internal.h"
+#include "../trace.h"
+
+/* The entry of the MMIO cache for a frame of an address space; never 0. */
+static u64 mmio_key(struct kvm_vcpu *vcpu, gfn_t gfn)
+{
+	return gfn << 2 | kvm_vcpu_as_id(vcpu) << 1 | 1;
+}
+
+static u64 slots_generation(struct kvm_vcpu *vcpu)
+{
+	return kvm_memslots(vcpu->kvm, kvm_vcpu_as_id(vcpu))->generation;
+}
+
+bool kvm_mmu_gfn_is_mmio(struct kvm_vcpu *vcpu, gfn_t gfn)
+{
+	struct kvm_mmio_cache *cache = &vcpu->arch.mmu.mmio;
+
+	return cache->key[hash_64(gfn, KVM_MMIO_CACHE_BITS)] == mmio_key(vcpu, gfn) &&
+	       cache->generation == slots_generation(vcpu);
+}
+
+void kvm_mmu_remember_mmio(struct kvm_vcpu *vcpu, gfn_t gfn)
+{
+	struct kvm_mmio_cache *cache = &vcpu->arch.mmu.mmio;
+	u64 generation = slots_generation(vcpu);
+
+	if (cache->generation != generation) {
+		memset(cache->key, 0, sizeof(cache->key));
+		cache->generation = generation;
+	}
+	cache->key[hash_64(gfn, KVM_MMIO_CACHE_BITS)] = mmio_key(vcpu, gfn);
+}
+
+/* The entry that translates @gfn or says that nothing does. Under RCU or mmu_lock. */
+static u64 *find_entry(struct kvm_mmu_page *root, gfn_t gfn, u64 *spte, int *level)
+{
+	u64 *table = root->table;
+	u64 *sptep;
+	int l;
+
+	for (l = root->level; ; l--) {
+		sptep = &table[spte_index(gfn, l)];
+		*spte = READ_ONCE(*sptep);
+		if (!spte_is_table(*spte, l))
+			break;
+		table = spte_child(*spte);
+	}
+	*level = l;
+	return sptep;
+}
+
+/*
+ * The entry is there and either allows the access already or may be made writable: no slot's page
+ * is looked up, no lock taken. True if the guest can go on.
+ */
+static bool fault_fast(struct kvm_vcpu *vcpu, gfn_t gfn, bool write)
+{
+	struct kvm_memory_slot *slot = NULL;
+	bool fixed = false;
+	u64 *sptep, spte;
+	int level;
+
+	rcu_read_lock();
+	if (!root_is_current(vcpu))
+		goto out;
+	sptep = find_entry(vcpu->arch.mmu.root_page, gfn, &spte, &level);
+	if (!spte_present(spte))
+		goto out;
+	if (!write || (spte & SPTE_WRITE)) {
+		vcpu->stat.pf_spurious++;
+		fixed = true;
+		goto out;
+	}
+	if (!(spte & SPTE_MMU_WRITE))
+		goto out;
+
+	slot = kvm_vcpu_memslot(vcpu, gfn);
+	if (!kvm_memslot_valid(slot))
+		goto out;
+	if (!kvm_memslot_logs_dirty(slot))
+		slot = NULL;
+	else if (level > 1)
+		goto out;	/* the log wants small pages */
+
+	/* Whoever changed the entry meanwhile had a reason; the guest faults again if need be. */
+	fixed = true;
+	if (!try_cmpxchg64(sptep, &spte, spte | SPTE_WRITE | kvm_spte_format.dirty))
+		goto out;
+	vcpu->stat.pf_fast++;
+	/* Not before the entry: see the rules of dirty logging in mmu.rst. */
+	if (slot)
+		kvm_dirty_log_mark(vcpu, slot, gfn);
+out:
+	rcu_read_unlock();
+	return fixed;
+}
+
+static int fault_emulate(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code, void *insn,
+			 int insn_len)
+{
+	/* A fault of the guest's table walk says nothing about the instruction's own operand. */
+	unsigned int flags = error_code & KVM_PF_GUEST_TABLE ? 0 : KVM_EMULATE_PF;
+
+	vcpu->stat.pf_emulate++;
+	return kvm_emulate_insn(vcpu, gpa, flags, insn, insn_len);
+}
+
+/* The host page could not be had. */
+static int fault_no_page(struct kvm_vcpu *vcpu, struct kvm_fault *fault, int error)
+{
+	struct kvm_run *run = vcpu->run;
+
+	switch (error) {
+	case -EAGAIN:
+		return 1;
+	case -EINTR:
+		run->exit_reason = KVM_EXIT_INTR;
+		vcpu->stat.signal_exits++;
+		return -EINTR;
+	case -EHWPOISON:
+		/* As if the thread itself had touched the page. */
+		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)fault->page.hva, PAGE_SHIFT,
+				current);
+		return 1;
+	case -EFAULT:
+		run->exit_reason = KVM_EXIT_MEMORY_FAULT;
+		run->memory_fault.flags = 0;
+		run->memory_fault.gpa = gfn_to_gpa(fault->gfn);
+		run->memory_fault.size = PAGE_SIZE;
+		return -EFAULT;
+	default:
+		return error;
+	}
+}
+
+static int fault_map(struct kvm_vcpu *vcpu, struct kvm_fault *fault)
+{
+	struct kvm *kvm = vcpu->kvm;
+	bool mapped = false;
+	unsigned long seq;
+	int r;
+
+	r = kvm_mmu_make_room(vcpu);
+	if (r)
+		return r;
+
+	seq = kvm_mmu_notifier_seq(kvm);
+	r = kvm_guest_page_get(fault->slot, fault->gfn,
+			       KVM_PAGE_INTERRUPTIBLE | (fault->write ? KVM_PAGE_WRITE : 0),
+			       &fault->page);
+	if (r)
+		return fault_no_page(vcpu, fault, r);
+
+	r = 1;
+	read_lock(&kvm->mmu_lock);
+	if (root_is_current(vcpu) && !kvm_mmu_notifier_retry(kvm, seq, fault->page.hva)) {
+		fault->level = kvm_mmu_fault_level(kvm, fault);
+		r = kvm_direct_map(vcpu, fault);
+		mapped = true;
+	}
+	/* Under the lock: the host must not clean the page before it is noted as dirty. */
+	kvm_guest_page_put(&fault->page, mapped && fault->page.writable);
+	read_unlock(&kvm->mmu_lock);
+	return r;
+}
+
+int kvm_mmu_page_fault(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code, void *insn, int insn_len)
+{
+	struct kvm_fault fault = {
+		.gfn = gpa_to_gfn(gpa),
+		.write = error_code & KVM_PF_WRITE,
+	};
+
+	trace_kvm_page_fault(vcpu, gpa, error_code);
+	vcpu->stat.pf_taken++;
+	kvm_srcu_lock(vcpu);
+	/* No entry of ours has a reserved bit set: the tables are broken, not the guest. */
+	if (KVM_BUG_ON(error_code & KVM_PF_RSVD, vcpu->kvm))
+		return -EIO;
+
+	/* Addresses that our tables are too narrow for are nobody's memory. */
+	if (kvm_mmu_gfn_is_mmio(vcpu, fault.gfn) ||
+	    fault.gfn >= level_frames(kvm_spte_format.root_level + 1))
+		return fault_emulate(vcpu, gpa, error_code, insn, insn_len);
+
+	/*
+	 * Without the present bit there is no entry that could be fixed; but some processors leave
+	 * it out when the access was a fetch.
+	 */
+	if ((error_code & (KVM_PF_PRESENT | KVM_PF_FETCH)) &&
+	    fault_fast(vcpu, fault.gfn, fault.write))
+		return 1;
+
+	fault.slot = kvm_vcpu_memslot(vcpu, fault.gfn);
+	if (!fault.slot) {
+		kvm_mmu_remember_mmio(vcpu, fault.gfn);
+		return fault_emulate(vcpu, gpa, error_code, insn, insn_len);
+	}
+	if (!kvm_memslot_valid(fault.slot))
+		return 1;
+	if (fault.write && (READ_ONCE(fault.slot->flags) & KVM_MEM_READONLY))
+		return fault_emulate(vcpu, gpa, error_code, insn, insn_len);
+
+	fault.logged = kvm_memslot_logs_dirty(fault.slot);
+	return fault_map(vcpu, &fault);
+}
+EXPORT_SYMBOL_GPL(kvm_mmu_page_fault);

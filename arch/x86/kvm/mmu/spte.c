@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Makes entries of the processor's tables in the format chosen by the vendor module. What the bits
+ * promise is told in spte.h; who may change an entry and how, in Documentation/virt/kvm/mmu.rst.
+ * APM 2, 5.3 (formats) and 15.25 (every nested entry must be a user entry).
+ */
+#include <linux/export.h>
+#include <linux/mem_encrypt.h>
+
+#include "internal.h"
+
+struct kvm_spte_format kvm_spte_format __read_mostly;
+
+void kvm_mmu_configure_npt(int root_level, int max_huge_level)
+{
+	kvm_spte_format = (struct kvm_spte_format) {
+		.table = SPTE_PRESENT | SPTE_WRITE | _PAGE_USER | _PAGE_ACCESSED | sme_me_mask,
+		.leaf = SPTE_PRESENT | _PAGE_USER,
+		.accessed = _PAGE_ACCESSED,
+		.dirty = _PAGE_DIRTY,
+		.encrypted = sme_me_mask,
+		.root_level = root_level,
+		.max_huge_level = max_huge_level,
+	};
+}
+EXPORT_SYMBOL_GPL(kvm_mmu_configure_npt);
+
+u64 kvm_spte_leaf(kvm_pfn_t pfn, int level, bool is_memory)
+{
+	u64 spte = (pfn << PAGE_SHIFT) | kvm_spte_format.leaf | kvm_spte_format.accessed;
+
+	if (level > 1)
+		spte |= SPTE_HUGE;
+	/* Devices' registers are never encrypted. */
+	if (is_memory)
+		spte |= kvm_spte_format.encrypted;
+	return spte;
+}
+
+u64 kvm_spte_table(void *table)
+{
+	return __pa(table) | kvm_spte_format.table;
+}
+
+u64 kvm_spte_split(u64 huge, int level, unsigned int index)
+{
+	u64 child = huge + ((u64)index << PAGE_SHIFT) * level_frames(level - 1);
+
+	return level == 2 ? child & ~SPTE_HUGE : child;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * An entry of the tables that the processor walks for a guest ("spte"): its bits and what they
+ * promise. Owns the format, knows nothing of slots, faults or locks.
+ *
+ * AMD nested page tables use the long-mode format (APM 2, 5.3 and 15.25); Intel's EPT differs in
+ * the places named in struct kvm_spte_format (SDM 3, 29.3). In both, bit 0 says that the entry can
+ * be used at all, bit 1 allows writes, bit 7 makes an entry above the last level a leaf, bits
+ * 12..51 hold the address, and bits 52..56 are for software.
+ *
+ * Promises:
+ *   SPTE_WRITE implies SPTE_MMU_WRITE implies SPTE_HOST_WRITE.
+ *   SPTE_HOST_WRITE: when the entry was made the host's own mapping allowed writes, and the slot
+ *     too. The mmu notifier removes the entry before that stops being true.
+ *   SPTE_MMU_WRITE: nothing but the dirty log stands against writing, so a write fault may set
+ *     SPTE_WRITE with one cmpxchg and no lock.
+ */
+#ifndef _KVM_X86_MMU_SPTE_H
+#define _KVM_X86_MMU_SPTE_H
+
+#include <linux/bits.h>
+#include <linux/kvm_types.h>
+#include <asm/kvm_host.h>
+
+#define SPTE_PRESENT	BIT_ULL(0)
+#define SPTE_WRITE	BIT_ULL(1)
+#define SPTE_HUGE	BIT_ULL(7)
+#define SPTE_ADDRESS	GENMASK_ULL(51, 12)
+#define SPTE_HOST_WRITE	BIT_ULL(52)
+#define SPTE_MMU_WRITE	BIT_ULL(53)
+
+#define SPTE_PER_TABLE	512
+#define SPTE_INDEX_BITS	9
+
+struct kvm_spte_format {
+	u64 table;		/* bits of every entry that points to a table */
+	u64 leaf;		/* bits of every leaf */
+	u64 accessed, dirty;	/* set by the processor */
+	u64 encrypted;		/* address bit of encrypted memory, or 0 */
+	u8 root_level;
+	u8 max_huge_level;
+};
+
+/* Written when a vendor module loads, before any VM exists. */
+extern struct kvm_spte_format kvm_spte_format;
+
+u64 kvm_spte_leaf(kvm_pfn_t pfn, int level, bool is_memory);
+u64 kvm_spte_table(void *table);
+/* What entry @index of a table must be that takes the place of the leaf @huge at @level. */
+u64 kvm_spte_split(u64 huge, int level, unsigned int index);
+
+static inline bool spte_present(u64 spte)
+{
+	return spte & SPTE_PRESENT;
+}
+
+static inline bool spte_is_leaf(u64 spte, int level)
+{
+	return spte_present(spte) && (level == 1 || (spte & SPTE_HUGE));
+}
+
+static inline bool spte_is_table(u64 spte, int level)
+{
+	return level > 1 && (spte & (SPTE_PRESENT | SPTE_HUGE)) == SPTE_PRESENT;
+}
+
+static inline hpa_t spte_address(u64 spte)
+{
+	return spte & SPTE_ADDRESS & ~kvm_spte_format.encrypted;
+}
+
+static inline kvm_pfn_t spte_pfn(u64 spte)
+{
+	return spte_address(spte) >> PAGE_SHIFT;
+}
+
+static inline u64 *spte_child(u64 spte)
+{
+	return __va(spte_address(spte));
+}
+
+/* Guest frames that one entry at @level stands for. */
+static inline gfn_t level_frames(int level)
+{
+	return 1ull << ((level - 1) * SPTE_INDEX_BITS);
+}
+
+static inline gfn_t level_base(gfn_t gfn, int level)
+{
+	return gfn & ~(level_frames(level) - 1);
+}
+
+static inline unsigned int spte_index(gfn_t gfn, int level)
+{
+	return (gfn >> ((level - 1) * SPTE_INDEX_BITS)) & (SPTE_PER_TABLE - 1);
+}
+
+static inline void spte_clear_bits(u64 *sptep, u64 bits)
+{
+	atomic64_and(~bits, (atomic64_t *)sptep);
+}
+
+#endif
