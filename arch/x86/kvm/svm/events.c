@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Delivering events to an SVM guest: EVENTINJ, the events an exit cut short (EXITINTINFO),
+ * interrupt and NMI windows, shadows. AMD64 APM volume 2, sections 15.20 (event injection),
+ * 15.21 (interrupts), 15.7.2 (exceptions and EXITINTINFO) and 8.1.3, 8.2.3 (NMI masking).
+ */
+#include "svm.h"
+#include "../trace.h"
+
+static void set_event(struct vcpu_svm *svm, u32 type, u8 vector)
+{
+	svm->vmcb->control.event_inj = vector | type | SVM_EVTINJ_VALID;
+}
+
+void svm_inject_exception(struct kvm_vcpu *vcpu)
+{
+	struct kvm_exception *ex = &vcpu->arch.exception;
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	set_event(svm, SVM_EVTINJ_TYPE_EXEPT, ex->vector);
+	if (ex->has_error_code) {
+		svm->vmcb->control.event_inj |= SVM_EVTINJ_VALID_ERR;
+		svm->vmcb->control.event_inj_err = ex->error_code;
+	}
+}
+
+void svm_inject_interrupt(struct kvm_vcpu *vcpu, bool reinjected)
+{
+	struct kvm_interrupt_event *irq = &vcpu->arch.interrupt;
+
+	trace_kvm_inj_virq(irq->nr, irq->soft, reinjected);
+	vcpu->stat.irq_injections++;
+	set_event(to_svm(vcpu), irq->soft ? SVM_EVTINJ_TYPE_SOFT : SVM_EVTINJ_TYPE_INTR, irq->nr);
+}
+
+void svm_inject_nmi(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	set_event(svm, SVM_EVTINJ_TYPE_NMI, 0);
+	vcpu->stat.nmi_injections++;
+	svm_set_nmi_mask(vcpu, true);
+}
+
+/*
+ * An event whose delivery an exit cut short, back into the vcpu. @ours: it was injected. INT n, INT3
+ * and INTO of the guest's own are dropped: RIP is still theirs, they simply run again.
+ */
+static void requeue(struct vcpu_svm *svm, u32 info, u32 error_code, bool ours)
+{
+	struct kvm_vcpu *vcpu = &svm->vcpu;
+	u8 vector = info & SVM_EXITINTINFO_VEC_MASK;
+
+	switch (info & SVM_EXITINTINFO_TYPE_MASK) {
+	case SVM_EXITINTINFO_TYPE_NMI:
+		vcpu->arch.nmi_injected = true;
+		break;
+	case SVM_EXITINTINFO_TYPE_EXEPT:
+		if ((vector == BP_VECTOR || vector == OF_VECTOR) && !ours)
+			break;
+		kvm_requeue_exception(vcpu, vector, info & SVM_EXITINTINFO_VALID_ERR, error_code);
+		break;
+	case SVM_EXITINTINFO_TYPE_INTR:
+		kvm_queue_interrupt(vcpu, vector, false);
+		break;
+	case SVM_EXITINTINFO_TYPE_SOFT:
+		if (ours)
+			kvm_queue_interrupt(vcpu, vector, true);
+		break;
+	default:
+		break;
+	}
+}
+
+/* The entry did not take place: the vcpu still knows what it was about to be given. */
+void svm_cancel_injection(struct kvm_vcpu *vcpu)
+{
+	to_svm(vcpu)->vmcb->control.event_inj = 0;
+}
+
+void svm_recover_events(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+	u32 info = svm->vmcb->control.exit_int_info;
+	bool ours = vcpu->arch.exception.injected || vcpu->arch.interrupt.injected;
+
+	/* The IRET that ends NMI blocking was intercepted before it ran; has it run by now? */
+	if (unlikely(svm->nmi_iret_pending) && vcpu->arch.rip != svm->nmi_iret_rip) {
+		svm->nmi_iret_pending = false;
+		svm->nmi_blocked = false;
+		kvm_request(vcpu, KVM_REQ_EVENT);
+	}
+
+	kvm_clear_injected(vcpu);
+	if (likely(!(info & SVM_EXITINTINFO_VALID)))
+		return;
+	requeue(svm, info, svm->vmcb->control.exit_int_info_err, ours);
+	kvm_request(vcpu, KVM_REQ_EVENT);
+}
+
+/* ---- interrupts ----------------------------------------------------------------------------------- */
+
+u32 svm_interrupt_shadow(struct kvm_vcpu *vcpu)
+{
+	/* The VMCB has one bit for both kinds. */
+	if (to_svm(vcpu)->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK)
+		return KVM_X86_SHADOW_INT_STI | KVM_X86_SHADOW_INT_MOV_SS;
+	return 0;
+}
+
+void svm_set_interrupt_shadow(struct kvm_vcpu *vcpu, u32 mask)
+{
+	struct vmcb_control_area *c = &to_svm(vcpu)->vmcb->control;
+
+	if (mask)
+		c->int_state |= SVM_INTERRUPT_SHADOW_MASK;
+	else
+		c->int_state &= ~SVM_INTERRUPT_SHADOW_MASK;
+}
+
+bool svm_interrupt_allowed(struct kvm_vcpu *vcpu)
+{
+	return (vcpu->arch.rflags & X86_EFLAGS_IF) &&
+	       !(to_svm(vcpu)->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK);
+}
+
+/*
+ * A virtual interrupt of the highest priority, which is intercepted, so that it is never delivered
+ * but exits at the first instruction boundary that could take one (15.21.4). While it is pending a
+ * write of CR8 must exit: that is base_intercepts' doing.
+ */
+void svm_open_irq_window(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+	struct vmcb_control_area *c = &svm->vmcb->control;
+
+	if (svm->irq_window)
+		return;
+	svm->irq_window = true;
+	c->int_vector = 0;
+	c->int_ctl |= V_IRQ_MASK | V_IGN_TPR_MASK | V_INTR_PRIO_MASK;
+	svm_dirty(svm, SVM_CLEAN_TPR);
+	svm_intercept(svm, INTERCEPT_VINTR);
+}
+
+void svm_close_irq_window(struct vcpu_svm *svm)
+{
+	if (!svm->irq_window)
+		return;
+	svm->irq_window = false;
+	svm->vmcb->control.int_ctl &= ~V_IRQ_INJECTION_BITS_MASK;
+	svm_dirty(svm, SVM_CLEAN_TPR);
+	svm_no_intercept(svm, INTERCEPT_VINTR);
+}
+
+void svm_update_cr8_intercept(struct kvm_vcpu *vcpu)
+{
+	/* Without an interrupt controller in the kernel userspace hears of every write. */
+	svm_intercept(to_svm(vcpu), INTERCEPT_CR8_WRITE);
+}
+
+/* ---- NMIs ------------------------------------------------------------------------------------------- */
+
+bool svm_get_nmi_mask(struct kvm_vcpu *vcpu)
+{
+	return to_svm(vcpu)->nmi_blocked;
+}
+
+void svm_set_nmi_mask(struct kvm_vcpu *vcpu, bool blocked)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	svm->nmi_blocked = blocked;
+	svm->nmi_iret_pending = false;
+	if (blocked)
+		svm_intercept(svm, INTERCEPT_IRET);
+	else
+		svm_no_intercept(svm, INTERCEPT_IRET);
+}
+
+bool svm_nmi_allowed(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	return !svm->nmi_blocked &&
+	       !(svm->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK);
+}
+
+/* The intercept comes before the IRET: note where it is, let it run. */
+int svm_handle_iret(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	vcpu->stat.nmi_window_exits++;
+	svm_no_intercept(svm, INTERCEPT_IRET);
+	svm->nmi_iret_pending = true;
+	svm->nmi_iret_rip = vcpu->arch.rip;
+	kvm_request(vcpu, KVM_REQ_EVENT);
+	return 1;
+}
+
+/*
+ * An NMI waits. While NMIs are blocked the IRET's intercept is the window. After that, or in an
+ * interrupt shadow, one instruction has to pass: step over it with TF.
+ */
+void svm_open_nmi_window(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	if ((svm->nmi_blocked && !svm->nmi_iret_pending) || svm->nmi_singlestep)
+		return;
+	svm->nmi_step_rflags_tf = vcpu->arch.rflags & X86_EFLAGS_TF;
+	svm->nmi_step_rflags_rf = vcpu->arch.rflags & X86_EFLAGS_RF;
+	svm->nmi_singlestep = true;
+	vcpu->arch.rflags |= X86_EFLAGS_TF | X86_EFLAGS_RF;
+	svm_update_exception_intercepts(vcpu);
+}
+
+bool svm_nmi_step_done(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+	bool ours;
+
+	if (!svm->nmi_singlestep)
+		return false;
+	svm->nmi_singlestep = false;
+	/* Unless the guest or a debugger steps as well, nobody else is to see this #DB. */
+	ours = !svm->nmi_step_rflags_tf &&
+	       !(vcpu->arch.guest_debug & KVM_GUESTDBG_SINGLESTEP);
+	if (!svm->nmi_step_rflags_tf)
+		vcpu->arch.rflags &= ~X86_EFLAGS_TF;
+	if (!svm->nmi_step_rflags_rf)
+		vcpu->arch.rflags &= ~X86_EFLAGS_RF;
+	svm_update_exception_intercepts(vcpu);
+	kvm_request(vcpu, KVM_REQ_EVENT);
+	return ours;
+}
+
+/* ---- exceptions -------------------------------------------------------------------------------------- */
+
+void svm_update_exception_intercepts(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+	u32 debug = vcpu->arch.guest_debug;
+	/*
+	 * #AC and #DB can recur without end while one of them is being delivered, with the processor
+	 * never back at an instruction boundary: they always exit. #MC is the host's business. #UD
+	 * may be the other vendor's hypercall instruction.
+	 */
+	u32 wanted = BIT(AC_VECTOR) | BIT(DB_VECTOR) | BIT(MC_VECTOR) | BIT(UD_VECTOR);
+
+	if ((debug & KVM_GUESTDBG_ENABLE) && (debug & KVM_GUESTDBG_USE_SW_BP))
+		wanted |= BIT(BP_VECTOR);
+	if (svm->vmcb->control.intercepts[INTERCEPT_EXCEPTION] == wanted)
+		return;
+	svm->vmcb->control.intercepts[INTERCEPT_EXCEPTION] = wanted;
+	svm_dirty(svm, SVM_CLEAN_INTERCEPTS);
+}

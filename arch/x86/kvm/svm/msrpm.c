@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Model-specific registers under SVM: the permission map that says which of them the guest reaches
+ * without an exit (AMD64 APM volume 2, section 15.11), and the registers whose guest value is kept
+ * in the VMCB or by this backend. All other MSRs are common code's (cpu/msr.c).
+ *
+ * All vcpus share one map, in which the registers that VMLOAD and VMSAVE switch are open; a vcpu
+ * gets a map of its own when it opens another one.
+ */
+#include <linux/gfp.h>
+#include <asm/spec-ctrl.h>
+
+#include "svm.h"
+#include "../cpu/cpuid.h"
+
+#define MSRPM_ORDER	1	/* two pages */
+
+unsigned long *svm_msrpm_default;
+
+/* Registers that are the guest's own while it runs. */
+static const u32 open_msrs[] = {
+	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SYSCALL_MASK,
+	MSR_FS_BASE, MSR_GS_BASE, MSR_KERNEL_GS_BASE,
+	MSR_IA32_SYSENTER_CS,
+};
+
+/* The first of the two bits of an MSR, or -1 if the map does not cover it (it then exits). */
+static int msrpm_bit(u32 msr)
+{
+	static const u32 first[] = { 0, 0xc0000000, 0xc0010000 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(first); i++)
+		if (msr >= first[i] && msr - first[i] < 0x2000)
+			return i * 0x4000 + 2 * (msr - first[i]);
+	return -1;
+}
+
+static void msrpm_open(unsigned long *map, u32 msr, bool read, bool write)
+{
+	int bit = msrpm_bit(msr);
+
+	if (bit < 0)
+		return;
+	if (read)
+		__clear_bit(bit, map);
+	if (write)
+		__clear_bit(bit + 1, map);
+}
+
+static unsigned long *msrpm_alloc(gfp_t gfp)
+{
+	return (unsigned long *)__get_free_pages(gfp, MSRPM_ORDER);
+}
+
+int svm_msrpm_init(void)
+{
+	unsigned int i;
+
+	svm_msrpm_default = msrpm_alloc(GFP_KERNEL);
+	if (!svm_msrpm_default)
+		return -ENOMEM;
+	memset(svm_msrpm_default, 0xff, PAGE_SIZE << MSRPM_ORDER);
+	for (i = 0; i < ARRAY_SIZE(open_msrs); i++)
+		msrpm_open(svm_msrpm_default, open_msrs[i], true, true);
+	return 0;
+}
+
+void svm_msrpm_exit(void)
+{
+	free_pages((unsigned long)svm_msrpm_default, MSRPM_ORDER);
+}
+
+void svm_msrpm_destroy(struct vcpu_svm *svm)
+{
+	if (svm->msrpm != svm_msrpm_default)
+		free_pages((unsigned long)svm->msrpm, MSRPM_ORDER);
+	svm->msrpm = svm_msrpm_default;
+}
+
+/* A map of the vcpu's own. Without memory for it the guest goes on with exits. */
+static bool msrpm_own(struct vcpu_svm *svm)
+{
+	unsigned long *map;
+
+	if (svm->msrpm != svm_msrpm_default)
+		return true;
+	map = msrpm_alloc(GFP_KERNEL_ACCOUNT);
+	if (!map)
+		return false;
+	memcpy(map, svm_msrpm_default, PAGE_SIZE << MSRPM_ORDER);
+	svm->msrpm = map;
+	svm->vmcb->control.msrpm_base_pa = __pa(map);
+	svm_dirty(svm, SVM_CLEAN_PERM_MAPS);
+	return true;
+}
+
+static bool guest_has_spec_ctrl(struct kvm_vcpu *vcpu)
+{
+	return kvm_guest_has(vcpu, X86_FEATURE_SPEC_CTRL) ||
+	       kvm_guest_has(vcpu, X86_FEATURE_AMD_STIBP) ||
+	       kvm_guest_has(vcpu, X86_FEATURE_AMD_IBRS) ||
+	       kvm_guest_has(vcpu, X86_FEATURE_AMD_SSBD);
+}
+
+/* From the first write on the guest has SPEC_CTRL to itself: kernels write it at every turn. */
+static void open_spec_ctrl(struct vcpu_svm *svm)
+{
+	if (!msrpm_own(svm))
+		return;
+	msrpm_open(svm->msrpm, MSR_IA32_SPEC_CTRL, true, true);
+	if (!svm_hw.v_spec_ctrl)
+		svm->entry.spec_open = true;
+}
+
+void svm_update_msr_intercepts(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	/* Writing PRED_CMD has no state, so it can be open from the start. */
+	if ((kvm_guest_has(vcpu, X86_FEATURE_SPEC_CTRL) ||
+	     kvm_guest_has(vcpu, X86_FEATURE_AMD_IBPB)) &&
+	    boot_cpu_has(X86_FEATURE_IBPB) && msrpm_own(svm))
+		msrpm_open(svm->msrpm, MSR_IA32_PRED_CMD, false, true);
+}
+
+/* SYSENTER's registers have 64 bits with VMLOAD; AMD processors ignore the upper ones on use. */
+bool svm_has_msr(u32 index)
+{
+	switch (index) {
+	case MSR_STAR:
+	case MSR_LSTAR:
+	case MSR_CSTAR:
+	case MSR_SYSCALL_MASK:
+	case MSR_FS_BASE:
+	case MSR_GS_BASE:
+	case MSR_KERNEL_GS_BASE:
+	case MSR_IA32_SYSENTER_CS:
+	case MSR_IA32_SYSENTER_EIP:
+	case MSR_IA32_SYSENTER_ESP:
+	case MSR_IA32_DEBUGCTLMSR:
+	case MSR_VM_CR:
+	case MSR_VM_HSAVE_PA:
+		return true;
+	case MSR_TSC_AUX:
+		return boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID);
+	case MSR_IA32_SPEC_CTRL:
+		return boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL);
+	case MSR_AMD64_VIRT_SPEC_CTRL:
+		return boot_cpu_has(X86_FEATURE_VIRT_SSBD);
+	default:
+		return false;
+	}
+}
+
+static u64 *save_area_msr(struct vcpu_svm *svm, u32 index)
+{
+	struct vmcb_save_area *save = &svm->vmcb->save;
+
+	switch (index) {
+	case MSR_STAR:
+		return &save->star;
+	case MSR_LSTAR:
+		return &save->lstar;
+	case MSR_CSTAR:
+		return &save->cstar;
+	case MSR_SYSCALL_MASK:
+		return &save->sfmask;
+	case MSR_FS_BASE:
+		return &save->fs.base;
+	case MSR_GS_BASE:
+		return &save->gs.base;
+	case MSR_KERNEL_GS_BASE:
+		return &save->kernel_gs_base;
+	case MSR_IA32_SYSENTER_CS:
+		return &save->sysenter_cs;
+	case MSR_IA32_SYSENTER_EIP:
+		return &save->sysenter_eip;
+	case MSR_IA32_SYSENTER_ESP:
+		return &save->sysenter_esp;
+	default:
+		return NULL;
+	}
+}
+
+int svm_get_msr(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+	u64 *saved = save_area_msr(svm, index);
+
+	if (saved) {
+		*data = *saved;
+		return 0;
+	}
+	switch (index) {
+	case MSR_IA32_DEBUGCTLMSR:
+		*data = svm->vmcb->save.dbgctl;
+		return 0;
+	case MSR_TSC_AUX:
+		if (!host && !kvm_guest_has(vcpu, X86_FEATURE_RDTSCP) &&
+		    !kvm_guest_has(vcpu, X86_FEATURE_RDPID))
+			return 1;
+		*data = svm->tsc_aux;
+		return 0;
+	case MSR_IA32_SPEC_CTRL:
+		if (!host && !guest_has_spec_ctrl(vcpu))
+			return 1;
+		*data = svm_hw.v_spec_ctrl ? svm->vmcb->save.spec_ctrl : svm->entry.guest_spec;
+		return 0;
+	case MSR_AMD64_VIRT_SPEC_CTRL:
+		if (!host && !kvm_guest_has(vcpu, X86_FEATURE_VIRT_SSBD))
+			return 1;
+		*data = svm->virt_spec_ctrl;
+		return 0;
+	case MSR_VM_CR:
+		*data = svm->vm_cr;
+		return 0;
+	case MSR_VM_HSAVE_PA:
+		*data = svm->vm_hsave_pa;
+		return 0;
+	default:
+		return 1;
+	}
+}
+
+static int set_spec_ctrl(struct kvm_vcpu *vcpu, u64 data, bool host)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	if (!host && !guest_has_spec_ctrl(vcpu))
+		return 1;
+	if (!boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL))
+		return data != 0;
+	if (data & ~(u64)(SPEC_CTRL_IBRS | SPEC_CTRL_STIBP | SPEC_CTRL_SSBD))
+		return 1;
+	if (svm_hw.v_spec_ctrl)
+		svm->vmcb->save.spec_ctrl = data;
+	else
+		svm->entry.guest_spec = data;
+	if (data)
+		open_spec_ctrl(svm);
+	return 0;
+}
+
+static int set_tsc_aux(struct kvm_vcpu *vcpu, u64 data, bool host)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	if (!host && !kvm_guest_has(vcpu, X86_FEATURE_RDTSCP) &&
+	    !kvm_guest_has(vcpu, X86_FEATURE_RDPID))
+		return 1;
+	/* The upper half is reserved, and does not exist on some processors. */
+	if (data >> 32)
+		return 1;
+	svm->tsc_aux = data;
+	if (svm->tsc_aux_switched)
+		wrmsrl(MSR_TSC_AUX, data);
+	return 0;
+}
+
+static int set_debugctl(struct kvm_vcpu *vcpu, u64 data)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	/*
+	 * Branch records are not virtualized, and single-stepping on branches is not either. A guest
+	 * that only clears what is clear already is served.
+	 */
+	if (data)
+		return 1;
+	svm->vmcb->save.dbgctl = 0;
+	svm_dirty(svm, SVM_CLEAN_LBR);
+	return 0;
+}
+
+int svm_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+	u64 *saved = save_area_msr(svm, index);
+
+	if (saved) {
+		*saved = data;
+		return 0;
+	}
+	switch (index) {
+	case MSR_IA32_DEBUGCTLMSR:
+		return set_debugctl(vcpu, data);
+	case MSR_TSC_AUX:
+		return set_tsc_aux(vcpu, data, host);
+	case MSR_IA32_SPEC_CTRL:
+		return set_spec_ctrl(vcpu, data, host);
+	case MSR_IA32_PRED_CMD:
+		if (!host && !kvm_guest_has(vcpu, X86_FEATURE_SPEC_CTRL) &&
+		    !kvm_guest_has(vcpu, X86_FEATURE_AMD_IBPB))
+			return 1;
+		if (!boot_cpu_has(X86_FEATURE_IBPB) || (data & ~(u64)PRED_CMD_IBPB))
+			return data != 0;
+		if (data)
+			wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
+		return 0;
+	case MSR_AMD64_VIRT_SPEC_CTRL:
+		if ((!host && !kvm_guest_has(vcpu, X86_FEATURE_VIRT_SSBD)) ||
+		    (data & ~(u64)SPEC_CTRL_SSBD))
+			return 1;
+		svm->virt_spec_ctrl = data;
+		return 0;
+	case MSR_VM_CR:
+		/* SVM is not offered to guests: the only value is the one it has. */
+		return data != svm->vm_cr;
+	case MSR_VM_HSAVE_PA:
+		return data != svm->vm_hsave_pa;
+	default:
+		return 1;
+	}
+}
+
+int svm_get_feature_msr(u32 index, u64 *data)
+{
+	switch (index) {
+	case MSR_AMD64_DE_CFG:
+		*data = boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ?
+			BIT_ULL(MSR_AMD64_DE_CFG_LFENCE_SERIALIZE_BIT) : 0;
+		return 0;
+	default:
+		return 1;
+	}
+}
