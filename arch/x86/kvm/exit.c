@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Exits that every vendor has: port I/O, halt, hypercalls and the instructions a guest is simply
+ * told about or refused. Exit handlers return 1 to go on in the guest, 0 to go to userspace with
+ * run->exit_reason set, or a negative errno. KVM API document, section 5; APM 3 for the
+ * instructions; Documentation/virt/kvm/x86/hypercalls for the hypercalls.
+ */
+#include <linux/kvm_para.h>
+#include <asm/trapnr.h>
+
+#include "x86.h"
+#include "cpu/cpuid.h"
+#include "trace.h"
+
+int kvm_skip_insn(struct kvm_vcpu *vcpu)
+{
+	unsigned long rflags = vcpu->arch.rflags;
+	int r;
+
+	r = vendor(skip_insn)(vcpu);
+	if (unlikely(r <= 0))
+		return r;
+	if (unlikely(rflags & X86_EFLAGS_TF))
+		return kvm_debug_after_skip(vcpu, rflags);
+	return 1;
+}
+EXPORT_SYMBOL_GPL(kvm_skip_insn);
+
+/* ---- port I/O ------------------------------------------------------------------------------------- */
+
+/* Go on behind an IN or OUT. */
+static int leave_pio(struct kvm_vcpu *vcpu, unsigned long next_rip)
+{
+	unsigned long rflags = vcpu->arch.rflags;
+
+	vcpu->arch.rip = next_rip;
+	if (unlikely(vendor(interrupt_shadow)(vcpu)))
+		vendor(set_interrupt_shadow)(vcpu, 0);
+	if (unlikely(rflags & X86_EFLAGS_TF))
+		return kvm_debug_after_skip(vcpu, rflags);
+	return 1;
+}
+
+static void set_rax(struct kvm_vcpu *vcpu, u32 val, int size)
+{
+	unsigned long *rax = &vcpu->arch.regs[KVM_RAX];
+
+	if (size == 1)
+		*(u8 *)rax = val;
+	else if (size == 2)
+		*(u16 *)rax = val;
+	else
+		*rax = val;
+}
+
+/* Userspace has seen the OUT, or answered the IN; a vcpu it moved elsewhere is left there. */
+static int complete_pio(struct kvm_vcpu *vcpu)
+{
+	u32 val = 0;
+
+	if (vcpu->arch.rip != vcpu->arch.pio.rip)
+		return 1;
+	if (vcpu->arch.pio.in) {
+		memcpy(&val, vcpu->arch.pio_data, vcpu->arch.pio.size);
+		trace_kvm_pio(KVM_PIO_IN, vcpu->arch.pio.port, vcpu->arch.pio.size, 1,
+			      vcpu->arch.pio_data);
+		set_rax(vcpu, val, vcpu->arch.pio.size);
+	}
+	return leave_pio(vcpu, vcpu->arch.pio.next_rip);
+}
+
+void kvm_prepare_pio_exit(struct kvm_vcpu *vcpu, u16 port, int size, bool in, u32 count)
+{
+	struct kvm_run *run = vcpu->run;
+
+	vcpu->arch.pio.port = port;
+	vcpu->arch.pio.size = size;
+	vcpu->arch.pio.in = in;
+	vcpu->arch.pio.count = count;
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	run->io.size = size;
+	run->io.port = port;
+	run->io.count = count;
+	run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
+}
+
+/* 0 when a device in the kernel took the access. */
+static int pio_in_kernel(struct kvm_vcpu *vcpu, u16 port, int size, bool in, u32 *val)
+{
+	/* Without irqchip and ioeventfds, which is read racily but harmlessly, there is nobody. */
+	if (!rcu_access_pointer(vcpu->kvm->buses[KVM_PIO_BUS]))
+		return -EOPNOTSUPP;
+	kvm_srcu_lock(vcpu);
+	return in ? kvm_io_bus_read(vcpu, KVM_PIO_BUS, port, size, val) :
+		    kvm_io_bus_write(vcpu, KVM_PIO_BUS, port, size, val);
+}
+
+static unsigned long pio_next_rip(struct kvm_vcpu *vcpu, unsigned long next_rip)
+{
+	if (next_rip)
+		return next_rip;
+	return vcpu->arch.rip + kvm_insn_length(vcpu);
+}
+
+int kvm_fast_pio(struct kvm_vcpu *vcpu, u16 port, int size, bool in, unsigned long next_rip)
+{
+	u32 val = in ? 0 : vcpu->arch.regs[KVM_RAX];
+
+	next_rip = pio_next_rip(vcpu, next_rip);
+	if (!in)
+		trace_kvm_pio(KVM_PIO_OUT, port, size, 1, &val);
+	if (!pio_in_kernel(vcpu, port, size, in, &val)) {
+		if (in) {
+			trace_kvm_pio(KVM_PIO_IN, port, size, 1, &val);
+			set_rax(vcpu, val, size);
+		}
+		return leave_pio(vcpu, next_rip);
+	}
+
+	kvm_prepare_pio_exit(vcpu, port, size, in, 1);
+	if (!in)
+		memcpy(vcpu->arch.pio_data, &val, sizeof(val));
+	vcpu->arch.pio.rip = vcpu->arch.rip;
+	vcpu->arch.pio.next_rip = next_rip;
+	/*
+	 * Old firmware resets the machine by a write to this port and expects, as the ABI has it, to
+	 * be seen behind the instruction.
+	 */
+	if (unlikely(port == 0x7e && !in) &&
+	    !(vcpu->kvm->arch.disabled_quirks & KVM_X86_QUIRK_OUT_7E_INC_RIP)) {
+		leave_pio(vcpu, next_rip);
+		vcpu->run->exit_reason = KVM_EXIT_IO;
+		return 0;
+	}
+	vcpu->arch.complete_io = complete_pio;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kvm_fast_pio);
+
+struct page *kvm_arch_vcpu_page(struct kvm_vcpu *vcpu, pgoff_t pgoff)
+{
+	return pgoff == KVM_PIO_PAGE_OFFSET ? virt_to_page(vcpu->arch.pio_data) : NULL;
+}
+
+/* ---- instructions ---------------------------------------------------------------------------------- */
+
+int kvm_emulate_halt(struct kvm_vcpu *vcpu)
+{
+	int r = kvm_skip_insn(vcpu);
+
+	vcpu->stat.halt_exits++;
+	if (r <= 0)
+		return r;
+	/* The interrupt controller is userspace's, so is the waiting. */
+	vcpu->run->exit_reason = KVM_EXIT_HLT;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kvm_emulate_halt);
+
+unsigned long kvm_hypercall_result(struct kvm_vcpu *vcpu, unsigned long nr)
+{
+	if (vendor(cpl)(vcpu))
+		return -KVM_EPERM;
+	switch (nr) {
+	case KVM_HC_VAPIC_POLL_IRQ:
+		return 0;	/* the exit was the point of it */
+	default:
+		return -KVM_ENOSYS;
+	}
+}
+
+int kvm_emulate_hypercall(struct kvm_vcpu *vcpu)
+{
+	unsigned long *regs = vcpu->arch.regs;
+	bool wide = kvm_is_64bit(vcpu);
+	unsigned long mask = wide ? ~0ul : 0xffffffff;
+	unsigned long ret;
+
+	trace_kvm_hypercall(regs[KVM_RAX] & mask, regs[KVM_RBX] & mask, regs[KVM_RCX] & mask,
+			    regs[KVM_RDX] & mask, regs[KVM_RSI] & mask);
+	ret = kvm_hypercall_result(vcpu, regs[KVM_RAX] & mask);
+	regs[KVM_RAX] = ret & mask;
+	vcpu->stat.hypercalls++;
+	return kvm_skip_insn(vcpu);
+}
+EXPORT_SYMBOL_GPL(kvm_emulate_hypercall);
+
+int kvm_emulate_xsetbv(struct kvm_vcpu *vcpu)
+{
+	/* The intercept comes before the checks of the instruction itself. */
+	if (vendor(cpl)(vcpu) ||
+	    kvm_set_xcr(vcpu, vcpu->arch.regs[KVM_RCX], kvm_edx_eax(vcpu))) {
+		kvm_inject_gp(vcpu, 0);
+		return 1;
+	}
+	return kvm_skip_insn(vcpu);
+}
+EXPORT_SYMBOL_GPL(kvm_emulate_xsetbv);
+
+/* Caches are coherent whatever the guest does: nothing to write back. */
+int kvm_emulate_invd(struct kvm_vcpu *vcpu)
+{
+	return kvm_skip_insn(vcpu);
+}
+EXPORT_SYMBOL_GPL(kvm_emulate_invd);
+
+/* No performance counters are offered. */
+int kvm_emulate_rdpmc(struct kvm_vcpu *vcpu)
+{
+	kvm_inject_gp(vcpu, 0);
+	return 1;
+}
+EXPORT_SYMBOL_GPL(kvm_emulate_rdpmc);
+
+/*
+ * MONITOR and MWAIT are not offered. Guests that execute them all the same have always been let
+ * through, until userspace says otherwise.
+ */
+int kvm_emulate_mwait(struct kvm_vcpu *vcpu)
+{
+	if ((vcpu->kvm->arch.disabled_quirks & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS) &&
+	    !kvm_guest_has(vcpu, X86_FEATURE_MWAIT)) {
+		kvm_queue_exception(vcpu, UD_VECTOR);
+		return 1;
+	}
+	return kvm_skip_insn(vcpu);
+}
+EXPORT_SYMBOL_GPL(kvm_emulate_mwait);
+
+/* ---- errors ------------------------------------------------------------------------------------------ */
+
+void kvm_prepare_internal_error(struct kvm_vcpu *vcpu, u32 suberror, const u64 *data, int nr)
+{
+	struct kvm_run *run = vcpu->run;
+	int i;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = suberror;
+	run->internal.ndata = nr;
+	for (i = 0; i < nr; i++)
+		run->internal.data[i] = data[i];
+}
+
+/* An exit that nobody asked the processor for. */
+int kvm_exit_internal_error(struct kvm_vcpu *vcpu)
+{
+	struct kvm_exit_info info;
+	u64 data[2];
+
+	kvm_x86_ops.exit_info(vcpu, &info);
+	data[0] = info.reason;
+	data[1] = vcpu->cpu;
+	kvm_prepare_internal_error(vcpu, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, data,
+				   ARRAY_SIZE(data));
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kvm_exit_internal_error);
