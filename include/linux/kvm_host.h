@@ -414,6 +414,9 @@ bool kvm_vcpu_wake(struct kvm_vcpu *vcpu);
 void kvm_vcpu_kick(struct kvm_vcpu *vcpu);
 /* Block until kvm_arch_vcpu_runnable(), a signal or a request, polling first. Releases srcu. */
 void kvm_vcpu_halt(struct kvm_vcpu *vcpu);
+/* Do what the host wants done before the guest is entered (see host_work.c). 0; -EINTR with
+ * run->exit_reason set when a signal is pending. Releases srcu; may sleep. */
+int kvm_serve_host(struct kvm_vcpu *vcpu);
 /* Set a request in every vcpu, IPI those in the guest, and wait until none of them is in the
  * guest with the old state. Returns whether an IPI was sent. */
 bool kvm_request_all(struct kvm *kvm, unsigned int req);
@@ -456,6 +459,7 @@ static inline void kvm_srcu_lock(struct kvm_vcpu *vcpu)
 {
 	if (!vcpu->srcu_held) {
 		vcpu->srcu_idx = srcu_read_lock(&vcpu->kvm->srcu);
+		__release(&vcpu->kvm->srcu);	/* sparse cannot follow srcu_held */
 		vcpu->srcu_held = true;
 	}
 }
@@ -464,6 +468,7 @@ static inline void kvm_srcu_unlock(struct kvm_vcpu *vcpu)
 {
 	if (vcpu->srcu_held) {
 		vcpu->srcu_held = false;
+		__acquire(&vcpu->kvm->srcu);
 		srcu_read_unlock(&vcpu->kvm->srcu, vcpu->srcu_idx);
 	}
 }

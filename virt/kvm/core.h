@@ -15,12 +15,16 @@ void kvm_vm_fops_set_owner(struct module *owner);
 /* vcpu.c */
 int kvm_vcpu_module_init(unsigned int vcpu_size, unsigned int vcpu_align, struct module *owner);
 void kvm_vcpu_module_exit(void);
-int kvm_vcpu_create_fd(struct kvm *kvm, u32 id);	/* a new vcpu's file descriptor or -errno */
+int kvm_vcpu_create_fd(struct kvm *kvm, unsigned long id);	/* a new vcpu's file descriptor or -errno */
 void kvm_vcpus_destroy(struct kvm *kvm);
 
 /* cpu.c */
 int kvm_cpu_module_init(void);
 void kvm_cpu_module_exit(void);
+
+/* host_work.c */
+int kvm_host_work_init(void);
+void kvm_host_work_exit(void);
 
 /* halt.c */
 unsigned int kvm_vm_max_halt_poll_ns(struct kvm *kvm);

@@ -95,9 +95,12 @@ int kvm_init(unsigned int vcpu_size, unsigned int vcpu_align, struct module *own
 	r = kvm_vcpu_module_init(vcpu_size, vcpu_align, owner);
 	if (r)
 		return r;
-	r = kvm_cpu_module_init();
+	r = kvm_host_work_init();
 	if (r)
 		goto err_vcpu;
+	r = kvm_cpu_module_init();
+	if (r)
+		goto err_work;
 
 	/* Here and not with the first VM: it patches the scheduler's code on every processor. */
 	preempt_notifier_inc();
@@ -116,6 +119,8 @@ err_debugfs:
 	kvm_debugfs_exit();
 	preempt_notifier_dec();
 	kvm_cpu_module_exit();
+err_work:
+	kvm_host_work_exit();
 err_vcpu:
 	kvm_vcpu_module_exit();
 	return r;
@@ -127,5 +132,6 @@ void kvm_exit(void)
 	kvm_debugfs_exit();
 	preempt_notifier_dec();
 	kvm_cpu_module_exit();
+	kvm_host_work_exit();
 	kvm_vcpu_module_exit();
 }

@@ -145,7 +145,7 @@ static int stats_file_install(struct stats_file *sf, struct kvm *kvm, const char
 	struct file *file;
 	int fd;
 
-	fd = get_unused_fd_flags(0);
+	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0) {
 		kfree(sf);
 		return fd;

@@ -411,7 +411,7 @@ err_array:
 	return r;
 }
 
-int kvm_vcpu_create_fd(struct kvm *kvm, u32 id)
+int kvm_vcpu_create_fd(struct kvm *kvm, unsigned long id)
 {
 	struct kvm_vcpu *vcpu;
 	int r;

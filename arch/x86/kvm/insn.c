@@ -941,6 +941,8 @@ static int finish(struct kvm_x86_emulation *em, unsigned long rflags_before)
 	commit(em);
 	vendor(set_interrupt_shadow)(vcpu, (shadow & EMU_SHADOW_STI ? KVM_X86_SHADOW_INT_STI : 0) |
 				     (shadow & EMU_SHADOW_SS ? KVM_X86_SHADOW_INT_MOV_SS : 0));
+	if (unlikely(em->emu.nmi_unblocked))
+		kvm_x86_ops.set_nmi_mask(vcpu, false);
 	/* IF may be set now: windows are to be looked at. */
 	if (unlikely((em->emu.rflags ^ rflags_before) & X86_EFLAGS_IF))
 		kvm_request(vcpu, KVM_REQ_EVENT);

@@ -9,6 +9,7 @@
 #include <linux/entry-kvm.h>
 #include <linux/slab.h>
 #include <linux/vtime.h>
+#include <asm/debugreg.h>
 #include <asm/fpu/sched.h>
 
 #include "x86.h"
@@ -128,7 +129,7 @@ static int enter_guest(struct kvm_vcpu *vcpu)
 	vendor(enter)(vcpu, vcpu->arch.must_exit);
 
 	kvm_fpu_leave(vcpu);
-	if (unlikely(vcpu->arch.switch_db_regs))
+	if (unlikely(vcpu->arch.switch_db_regs || hw_breakpoint_active()))
 		kvm_debug_leave(vcpu);
 	vendor(handle_host_event)(vcpu);
 	WRITE_ONCE(vcpu->mode, KVM_VCPU_OUTSIDE);
@@ -142,23 +143,6 @@ static int enter_guest(struct kvm_vcpu *vcpu)
 	return vendor(handle_exit)(vcpu);
 }
 
-/* Signals, rescheduling and the like. 1, or -EINTR with the exit reason set. */
-static int serve_host(struct kvm_vcpu *vcpu)
-{
-	int r;
-
-	kvm_srcu_unlock(vcpu);
-	vcpu->arch.note_quiescent = true;
-	r = xfer_to_guest_mode_handle_work(vcpu);
-	if (!r)
-		return 1;
-	if (r == -EINTR) {
-		vcpu->run->exit_reason = KVM_EXIT_INTR;
-		vcpu->stat.signal_exits++;
-	}
-	return r;
-}
-
 static int run_loop(struct kvm_vcpu *vcpu)
 {
 	int r;
@@ -169,8 +153,9 @@ static int run_loop(struct kvm_vcpu *vcpu)
 		kvm_request(vcpu, KVM_REQ_EVENT);
 	for (;;) {
 		if (unlikely(__xfer_to_guest_mode_work_pending())) {
-			r = serve_host(vcpu);
-			if (r <= 0)
+			vcpu->arch.note_quiescent = true;
+			r = kvm_serve_host(vcpu);
+			if (r)
 				return r;
 		}
 		r = enter_guest(vcpu);

@@ -186,7 +186,6 @@ int kvm_set_debugregs(struct kvm_vcpu *vcpu, struct kvm_debugregs *d);
 int kvm_set_guest_debug(struct kvm_vcpu *vcpu, struct kvm_guest_debug *d);
 int kvm_set_dr(struct kvm_vcpu *vcpu, int dr, unsigned long val);	/* 0 / 1: #GP */
 unsigned long kvm_get_dr(struct kvm_vcpu *vcpu, int dr);
-bool kvm_dr_accessible(struct kvm_vcpu *vcpu, int dr);	/* false: #UD or #DB is queued */
 u32 kvm_guest_debug_supported(void);			/* KVM_CAP_SET_GUEST_DEBUG2 */
 void kvm_debug_reset(struct kvm_vcpu *vcpu);		/* kvm_update_dr7() is to follow */
 void kvm_update_dr7(struct kvm_vcpu *vcpu);

@@ -29,7 +29,7 @@ struct kvm_x86_emulation;
 #define KVM_MAX_VCPUS		1024
 #define KVM_HALT_POLL_NS_DEFAULT 200000
 #define KVM_MAX_VCPU_IDS	4096
-#define KVM_MAX_NR_ADDRESS_SPACES 2	/* 1 is SMM's */
+#define KVM_MAX_NR_ADDRESS_SPACES 1	/* system management mode, which has one of its own, is not offered */
 
 /* Slots of our own, above userspace's numbers. */
 #define KVM_TSS_SLOT		(KVM_USER_MEM_SLOTS + 0)

@@ -106,23 +106,6 @@ void kvm_debug_reset(struct kvm_vcpu *vcpu)
 	vcpu->arch.dr7 = DR7_FIXED_1;
 }
 
-/*
- * May the guest's MOV access this register? If not, the exception is queued: #UD for DR4 and DR5
- * with CR4.DE, #DB when DR7.GD guards them all (APM 2, 13.1.1.4).
- */
-bool kvm_dr_accessible(struct kvm_vcpu *vcpu, int dr)
-{
-	if ((dr == 4 || dr == 5) && (kvm_read_cr4(vcpu) & X86_CR4_DE)) {
-		kvm_queue_exception(vcpu, UD_VECTOR);
-		return false;
-	}
-	if (vcpu->arch.dr7 & DR7_GD) {
-		kvm_queue_exception_payload(vcpu, DB_VECTOR, DR6_BD);
-		return false;
-	}
-	return true;
-}
-
 /* ---- around the entry ------------------------------------------------------------------------ */
 
 void kvm_debug_enter(struct kvm_vcpu *vcpu)

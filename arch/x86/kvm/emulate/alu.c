@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Integer arithmetic: the eight ALU operations, TEST, INC, DEC, NOT, NEG, multiplication, division, XADD,
- * CMPXCHG, and the conditions that Jcc, SETcc and CMOVcc share. Results and flags, the undefined ones
- * included, come from the host processor executing the same instruction on the operands' width. APM
- * volume 3, chapter 3; SDM volume 2.
+ * Integer arithmetic: the eight ALU operations, TEST, INC, DEC, NOT, NEG, multiplication, division,
+ * XADD, CMPXCHG, and the conditions that Jcc, SETcc and CMOVcc share. Results and flags, the
+ * undefined ones included, come from the host processor executing the same instruction on the
+ * operands' width. APM volume 3, chapter 3; SDM volume 2.
  */
 #include "opcode.h"
 
@@ -138,8 +138,8 @@ int emu_exec_xadd(struct emulator *emu)
 }
 
 /*
- * Where the comparison fails the processor writes the old value back; nobody can see that in memory, and
- * from here it could undo somebody else's write, so it is left out.
+ * Where the comparison fails the processor writes the old value back; nobody can see that in
+ * memory, and from here it could undo somebody else's write, so it is left out.
  */
 int emu_exec_cmpxchg(struct emulator *emu)
 {
@@ -157,8 +157,8 @@ int emu_exec_cmpxchg(struct emulator *emu)
 }
 
 /*
- * MUL, IMUL, DIV and IDIV work on rDX:rAX, and the flags come and go through RAX too: the low half waits in
- * another register.
+ * MUL, IMUL, DIV and IDIV work on rDX:rAX, and the flags come and go through RAX too: the low half
+ * waits in another register.
  */
 enum { WIDE_MUL, WIDE_IMUL, WIDE_DIV, WIDE_IDIV };
 
@@ -256,8 +256,8 @@ int emu_exec_div(struct emulator *emu)
 }
 
 /*
- * With magnitudes D and d and operands of n bits, the quotient fits if D < 2^(n-1) * d, or, when it is
- * negative and may be one larger, if D < 2^(n-1) * d + d.
+ * With magnitudes D and d and operands of n bits, the quotient fits if D < 2^(n-1) * d, or, when it
+ * is negative and may be one larger, if D < 2^(n-1) * d + d.
  */
 static bool signed_quotient_fits(u64 hi, u64 lo, u64 divisor, unsigned int size)
 {

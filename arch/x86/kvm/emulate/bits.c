@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Shifts, rotates, bit tests, bit scans and counts, CRC32. Like alu.c it has the host processor execute the
- * same instruction, which answers what the manuals leave undefined. APM volume 3, chapter 3.
+ * Shifts, rotates, bit tests, bit scans and counts, CRC32. Like alu.c it has the host processor
+ * execute the same instruction, which answers what the manuals leave undefined. APM volume 3,
+ * chapter 3.
  */
 #include "opcode.h"
 
@@ -243,7 +244,9 @@ int emu_exec_lzcnt(struct emulator *emu)
 		return rc;
 	if (!has)
 		return emu_exec_bsr(emu);
-	return count_zeros(emu, emu->src ? bits - 64 + (unsigned int)__builtin_clzll(emu->src) : bits);
+	if (emu->src)
+		bits -= 64 - (unsigned int)__builtin_clzll(emu->src);
+	return count_zeros(emu, bits);
 }
 
 int emu_exec_popcnt(struct emulator *emu)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Transfers of control: jumps, calls, returns and loops, near and far, software interrupts and IRET. Far ones
- * at the same privilege level only; an interrupt in protected or virtual-8086 mode is left to the caller to
- * deliver. APM volume 1, section 3.7; volume 2, section 8.6 (real-mode interrupts); volume 3.
+ * Transfers of control: jumps, calls, returns and loops, near and far, software interrupts and
+ * IRET. Far ones at the same privilege level only; an interrupt in protected or virtual-8086 mode
+ * is left to the caller to deliver. APM volume 1, section 3.7; volume 2, section 8.6 (real-mode
+ * interrupts); volume 3.
  */
 #include "opcode.h"
 
@@ -321,7 +322,9 @@ static int interrupt(struct emulator *emu, u8 vector, enum emu_soft_int_kind kin
 	return EMU_SOFT_INT;
 }
 
-/* INT n in virtual-8086 mode belongs to the monitor below IOPL 3, or to VME's redirection bitmap. */
+/*
+ * INT n in virtual-8086 mode belongs to the monitor below IOPL 3, or to VME's redirection bitmap.
+ */
 int emu_exec_int(struct emulator *emu)
 {
 	if (emu->mode == EMU_VM86) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Decimal adjustment: DAA, DAS, AAA, AAS, AAM, AAD. They do not exist in 64-bit mode, so no host can be asked
- * and they are computed as APM volume 3 describes; flags undefined there are set from the result in AL,
- * or left alone.
+ * Decimal adjustment: DAA, DAS, AAA, AAS, AAM, AAD. They do not exist in 64-bit mode, so no host
+ * can be asked and they are computed as APM volume 3 describes; flags undefined there are as
+ * processors have been seen to leave them.
  */
 #include "opcode.h"
 
@@ -95,12 +95,21 @@ int emu_exec_aam(struct emulator *emu)
 	return EMU_DONE;
 }
 
+/* The flags that are undefined are those of the addition of bytes that it contains. */
 int emu_exec_aad(struct emulator *emu)
 {
-	u16 ax = emu->gpr[EMU_RAX];
-	u8 al = (ax & 0xff) + (ax >> 8) * (u8)emu->insn.imm;
+	u8 al = emu->gpr[EMU_RAX], ah = emu->gpr[EMU_RAX] >> 8;
+	u8 addend = ah * (u8)emu->insn.imm, sum = al + addend;
+	u64 flags = 0;
 
-	emu_set_gpr(emu, EMU_RAX, 2, al);
-	set_arith(emu, al, 0);
+	if (sum < al)
+		flags |= FLAG_CF;
+	if ((al ^ addend ^ sum) & 0x10)
+		flags |= FLAG_AF;
+	if ((al ^ sum) & (addend ^ sum) & 0x80)
+		flags |= FLAG_OF;
+
+	emu_set_gpr(emu, EMU_RAX, 2, sum);
+	set_arith(emu, sum, flags);
 	return EMU_DONE;
 }

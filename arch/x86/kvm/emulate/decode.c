@@ -5,9 +5,10 @@
  * memory operand. It executes nothing and reads no operand. APM volume 3, chapter 1 and appendix A;
  * SDM volume 2, chapter 2.
  *
- * Parsing goes on blindly over whatever the buffer holds, fetched or not, and only its end says how many
- * bytes it has used. If those are more than there are, more are fetched and it starts anew: what it made
- * of stale bytes does not matter, because a byte is looked at only if the instruction has it.
+ * Parsing goes on blindly over whatever the buffer holds, fetched or not, and only its end says how
+ * many bytes it has used. If those are more than there are, more are fetched and it starts anew:
+ * what it made of stale bytes does not matter, because a byte is looked at only if the instruction
+ * has it.
  */
 #include "opcode.h"
 
@@ -95,7 +96,9 @@ static inline bool is_prefix(enum emu_mode mode, u8 byte)
 	return prefix != PREFIX_NONE && (prefix != PREFIX_REX || mode == EMU_LONG64);
 }
 
-/* To the first byte of the opcode, or to the sixteenth one if there are only prefixes before that. */
+/*
+ * To the first byte of the opcode, or to the sixteenth one if there are only prefixes before that.
+ */
 static inline const u8 *parse_prefixes(struct emu_insn *insn, enum emu_mode mode)
 {
 	static const u8 addr_size[] = {
@@ -126,7 +129,8 @@ static const struct emu_opcode *parse_long_opcode(struct emu_insn *insn, u8 esca
 	return insn->map == 2 ? emu_map_0f38(byte) : emu_map_0f3a();
 }
 
-static inline const u8 *parse_opcode(struct emu_insn *insn, const u8 *p, const struct emu_opcode **op)
+static inline const u8 *parse_opcode(struct emu_insn *insn, const u8 *p,
+				     const struct emu_opcode **op)
 {
 	u8 byte = *p++;
 
@@ -171,9 +175,9 @@ static unsigned int group_member(const struct emu_insn *insn, enum emu_mode mode
 	}
 }
 
-/* Walk down the groups; what a group demands holds for all its members. Returns the flags of all. */
-static inline u32 resolve_groups(struct emu_insn *insn, enum emu_mode mode, const struct emu_opcode *op,
-				 u8 modrm)
+/* Walk down the groups, whose demands hold for all their members. Returns the flags of all. */
+static inline u32 resolve_groups(struct emu_insn *insn, enum emu_mode mode,
+				 const struct emu_opcode *op, u8 modrm)
 {
 	u32 flags = op->flags;
 
@@ -259,7 +263,8 @@ static const u8 *parse_sib(struct emu_insn *insn, const u8 *p, u8 mod)
 	return p;
 }
 
-static inline const u8 *parse_address(struct emu_insn *insn, enum emu_mode mode, const u8 *p, u8 mod, u8 rm)
+static inline const u8 *parse_address(struct emu_insn *insn, enum emu_mode mode, const u8 *p,
+				      u8 mod, u8 rm)
 {
 	insn->disp = 0;
 	if (rm == EMU_RSP) {
@@ -286,7 +291,8 @@ static inline const u8 *parse_address(struct emu_insn *insn, enum emu_mode mode,
 	return p;
 }
 
-static inline const u8 *parse_modrm(struct emu_insn *insn, enum emu_mode mode, u32 flags, const u8 *p,
+static inline const u8 *parse_modrm(struct emu_insn *insn, enum emu_mode mode, u32 flags,
+				    const u8 *p,
 				    u8 modrm)
 {
 	u8 mod = flags & NATIVE ? 3 : modrm >> 6, rm = modrm & 7, rex = insn->rex;
@@ -479,13 +485,12 @@ int emu_decode(struct emulator *emu)
 
 unsigned int emu_insn_length(const u8 *bytes, unsigned int n, enum emu_mode mode)
 {
-	struct emu_insn insn = { .available = 0 };
-	unsigned int i;
+	struct emu_insn insn;
 
 	if (n > EMU_MAX_LENGTH)
 		n = EMU_MAX_LENGTH;
-	for (i = 0; i < n; i++)
-		insn.bytes[i] = bytes[i];
+	__builtin_memset(insn.bytes, 0, sizeof(insn.bytes));
+	__builtin_memcpy(insn.bytes, bytes, n);
 
 	parse(&insn, mode);
 	return insn.length > n || (insn.flags & UNKNOWN) ? 0 : insn.length;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The instruction emulator's contract with its caller. The emulator sees the guest only through
- * struct emu_ops, keeps nothing between instructions but what is in struct emulator, allocates nothing
- * and includes no kernel header. The specification is AMD64 APM volumes 1 to 3 and Intel SDM volumes 1
- * and 2.
+ * struct emu_ops, keeps nothing between instructions but what is in struct emulator, allocates
+ * nothing and includes no kernel header. The specification is AMD64 APM volumes 1 to 3 and Intel
+ * SDM volumes 1 and 2.
  *
- * Use: fill the first part of struct emulator, call emu_decode(), then emu_execute() until it returns
- * something other than EMU_AGAIN or EMU_PENDING. See Documentation/virt/kvm/x86/emulator.rst.
+ * Use: fill the first part of struct emulator, call emu_decode(), then emu_execute() until it
+ * returns something other than EMU_AGAIN or EMU_PENDING. See
+ * Documentation/virt/kvm/x86/emulator.rst.
  */
 #ifndef EMULATE_EMULATE_H
 #define EMULATE_EMULATE_H
@@ -19,18 +20,18 @@ struct emu_opcode;
 enum emu_result {
 	EMU_DONE,	/* completed: rip, rflags and registers are those after the instruction */
 	/*
-	 * Not completed, but what is committed is consistent and rip is still that of the instruction:
-	 * a string instruction between two iterations, or a locked access that lost a race. Run it
-	 * again, at once or after an interrupt; reads logged for it are stale.
+	 * Not completed, but what is committed is consistent and rip is still that of the
+	 * instruction: a string instruction between two iterations, or a locked access that lost a
+	 * race. Run it again, at once or after an interrupt; reads logged for it are stale.
 	 */
 	EMU_AGAIN,
 	/*
-	 * An op waits for somebody else (userspace). Nothing has changed since the instruction began,
-	 * or since the last checkpoint(). Call emu_execute() again when the op can answer.
+	 * An op waits for somebody else (userspace). Nothing has changed since the instruction
+	 * began, or since the last checkpoint(). Call emu_execute() again when the op can answer.
 	 */
 	EMU_PENDING,
 	EMU_FAULT,	/* emu->fault is to be raised at emu->rip; nothing else changed */
-	EMU_SOFT_INT,	/* nothing changed; emu->soft_int is to be delivered; it returns to emu->next_rip */
+	EMU_SOFT_INT,	/* nothing changed; deliver emu->soft_int, which returns to emu->next_rip */
 	EMU_UNHANDLED,	/* not covered by this emulator; nothing changed */
 };
 
@@ -103,26 +104,26 @@ struct emu_soft_int {
 };
 
 /* How read() and write() touch memory. */
-#define EMU_ACCESS_MODIFY	0x1	/* read(): a write of the same bytes follows, check for it now */
-#define EMU_ACCESS_SYSTEM	0x2	/* done by the processor for itself (descriptors, TSS): as CPL 0 */
+#define EMU_ACCESS_MODIFY	0x1	/* read(): a write of the same bytes follows, check now */
+#define EMU_ACCESS_SYSTEM	0x2	/* descriptors, TSS: as at CPL 0 */
 
 /* Interrupt shadow that the instruction leaves behind. */
 #define EMU_SHADOW_STI		0x1
 #define EMU_SHADOW_SS		0x2
 
-/*
- * How the emulator reaches the guest. Functions that return int return an enum emu_result: EMU_DONE;
- * EMU_FAULT after having filled emu->fault; EMU_PENDING; or EMU_UNHANDLED, which ends the instruction
- * and is passed to the caller as it is. Linear addresses are checked for limits and canonical form, and
- * truncated to the mode's width; alignment and page boundaries are the op's affair. One call moves at
- * most EMU_MAX_ACCESS bytes, and either all of them or none.
- *
- * Memory. One instruction (or one iteration of a repeated one) makes the same reads in the same order
- * whenever it is run again, so a read that userspace answered can be recognised by its number. write()
- * and pio_out() may queue what they cannot do at once, and then return EMU_DONE.
- */
 #define EMU_MAX_ACCESS	1024
 
+/*
+ * How the emulator reaches the guest. Functions that return int return an enum emu_result:
+ * EMU_DONE; EMU_FAULT after having filled emu->fault; EMU_PENDING; or EMU_UNHANDLED, which ends the
+ * instruction and is passed to the caller as it is. Linear addresses are checked for limits and
+ * canonical form, and truncated to the mode's width; alignment and page boundaries are the op's
+ * affair. One call moves at most EMU_MAX_ACCESS bytes, and either all of them or none.
+ *
+ * Memory. One instruction (or one iteration of a repeated one) makes the same reads in the same
+ * order whenever it is run again, so a read that userspace answered can be recognised by its
+ * number. write() and pio_out() may queue what they cannot do at once, and then return EMU_DONE.
+ */
 struct emu_ops {
 	/* Instruction bytes; never crosses a page boundary. */
 	int (*fetch)(struct emulator *emu, u64 linear, void *buf, unsigned int size);
@@ -137,9 +138,9 @@ struct emu_ops {
 		       unsigned int size);
 
 	/*
-	 * After each iteration of a repeated string instruction: registers are committed, the reads so
-	 * far are consumed (forget their log). True makes the emulator stop with EMU_AGAIN, because an
-	 * interrupt is waiting or a queue is full.
+	 * After each iteration of a repeated string instruction: registers are committed, the reads
+	 * so far are consumed (forget their log). True makes the emulator stop with EMU_AGAIN,
+	 * because an interrupt is waiting or a queue is full.
 	 */
 	bool (*checkpoint)(struct emulator *emu);
 
@@ -220,8 +221,8 @@ struct emu_insn {
 
 struct emulator {
 	/*
-	 * Given by the caller before emu_decode(). gpr, rip and rflags are brought up to date when the
-	 * instruction completes; mode and cpl are not: take them from the segments each time.
+	 * Given by the caller before emu_decode(). gpr, rip and rflags are brought up to date when
+	 * the instruction completes; mode and cpl are not: take them from the segments each time.
 	 */
 	const struct emu_ops *ops;
 	unsigned long *gpr;	/* [EMU_GPR_COUNT], used in place */
@@ -230,8 +231,8 @@ struct emulator {
 	u8 mode;		/* enum emu_mode */
 	u8 cpl;
 	/*
-	 * Bytes of the instruction that the caller has already, in insn.bytes; 0 if none. The caller
-	 * says how many in insn.available, every time.
+	 * Bytes of the instruction that the caller has already, in insn.bytes; 0 if none. The
+	 * caller says how many in insn.available, every time.
 	 */
 	struct emu_insn insn;
 
@@ -253,8 +254,8 @@ struct emulator {
 };
 
 /*
- * Fetch and decode the instruction at rip. EMU_DONE, EMU_FAULT (#UD, #GP, or the fetch's), EMU_PENDING,
- * or EMU_UNHANDLED.
+ * Fetch and decode the instruction at rip. EMU_DONE, EMU_FAULT (#UD, #GP, or the fetch's),
+ * EMU_PENDING, or EMU_UNHANDLED.
  */
 int emu_decode(struct emulator *emu);
 

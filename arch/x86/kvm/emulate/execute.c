@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Execution of a decoded instruction: privilege check, operands in, the opcode's function, operand out,
- * commit. The functions themselves are in the files named after what they operate on. Nothing
- * architectural changes before the last step that can fail, so a pending instruction is simply run again.
- * APM volume 3, chapter 1 (operands).
+ * Execution of a decoded instruction: privilege check, operands in, the opcode's function, operand
+ * out, commit. The functions themselves are in the files named after what they operate on. Nothing
+ * architectural changes before the last step that can fail, so a pending instruction is simply run
+ * again. APM volume 3, chapter 1 (operands).
  */
 #include "opcode.h"
 

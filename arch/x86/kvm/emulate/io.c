@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * IN and OUT, and the permission to use a port, which INS and OUTS ask for too. APM volume 1, section 3.8;
- * volume 2, sections 12.2.4 and 12.2.5 (I/O permission bitmap).
+ * IN and OUT, and the permission to use a port, which INS and OUTS ask for too. APM volume 1,
+ * section 3.8; volume 2, sections 12.2.4 and 12.2.5 (I/O permission bitmap).
  */
 #include "opcode.h"
 

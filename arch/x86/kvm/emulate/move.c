@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Instructions that move data between registers and memory or rearrange it, without arithmetic: MOV and its
- * relatives, XCHG, CMPXCHG8B/16B, LEA, far pointer loads, conditional moves and sets, sign extension, and
- * the flags that are set or moved one by one. APM volume 3, chapter 3.
+ * Instructions that move data between registers and memory or rearrange it, without arithmetic: MOV
+ * and its relatives, XCHG, CMPXCHG8B/16B, LEA, far pointer loads, conditional moves and sets, sign
+ * extension, and the flags that are set or moved one by one. APM volume 3, chapter 3.
  */
 #include "opcode.h"
 

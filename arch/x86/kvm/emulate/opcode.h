@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the emulator's own files share: the shape of an opcode's table entry, the accessors of operands
- * and of the guest's state, and the functions that the tables name. Callers of the emulator need none of
- * it.
+ * What the emulator's own files share: the shape of an opcode's table entry, the accessors of
+ * operands and of the guest's state, and the functions that the tables name. Callers of the
+ * emulator need none of it.
  */
 #ifndef EMULATE_OPCODE_H
 #define EMULATE_OPCODE_H
@@ -10,9 +10,9 @@
 #include "emulate.h"
 
 /*
- * One entry of an opcode map. Before exec() runs, the operands that flags name have been loaded into
- * emu->src and emu->dst; after it emu->dst is stored if flags says so. An entry without exec is known by
- * its length only.
+ * One entry of an opcode map. Before exec() runs, the operands that flags name have been loaded
+ * into emu->src and emu->dst; after it emu->dst is stored if flags says so. An entry without exec
+ * is known by its length only.
  */
 struct emu_opcode {
 	int (*exec)(struct emulator *emu);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The opcode maps: what every opcode's operands are and which function runs it. Entries without a function
- * are known by their length. Nothing but tables. APM volume 3, appendix A; SDM volume 2, appendix A.
+ * The opcode maps: what every opcode's operands are and which function runs it. Entries without a
+ * function are known by their length. Nothing but tables. APM volume 3, appendix A; SDM volume 2,
+ * appendix A.
  */
 #include "opcode.h"
 
@@ -67,7 +68,9 @@ static const struct emu_opcode group_inc[8] = {
 	[7] = { NULL, INVALID },
 };
 
-/* LES, LDS and BOUND have memory operands; the register forms and 64-bit mode begin VEX and EVEX. */
+/*
+ * LES, LDS and BOUND have memory operands; the register forms and 64-bit mode begin VEX and EVEX.
+ */
 static const struct emu_opcode load_far_or_vex[2] = {
 	{ emu_exec_load_far, DST_REG },
 	{ NULL, UNKNOWN },

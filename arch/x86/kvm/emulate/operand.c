@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What operands are made of: general registers in all their widths, segment registers and the linear
- * addresses they make, guest memory through the ops; and how faults are raised. It knows no instruction.
- * APM volume 1, chapters 2 and 3 (registers, addresses); volume 2, chapter 4 (segment checks).
+ * What operands are made of: general registers in all their widths, segment registers and the
+ * linear addresses they make, guest memory through the ops; and how faults are raised. It knows no
+ * instruction. APM volume 1, chapters 2 and 3 (registers, addresses); volume 2, chapter 4 (segment
+ * checks).
  */
 #include "opcode.h"
 
@@ -91,7 +92,8 @@ static int segment_fault(struct emulator *emu, unsigned int seg)
 	return emu_raise_error(emu, seg == EMU_SS ? VECTOR_SS : VECTOR_GP, 0);
 }
 
-static int linear64(struct emulator *emu, unsigned int seg, u64 offset, unsigned int size, u64 *linear)
+static int linear64(struct emulator *emu, unsigned int seg, u64 offset, unsigned int size,
+		    u64 *linear)
 {
 	u64 addr = offset;
 
@@ -122,7 +124,7 @@ static bool access_allowed(const struct emu_segment *s, bool write)
 	return (s->attr & (EMU_ATTR_CODE | EMU_ATTR_WRITE)) != EMU_ATTR_CODE;
 }
 
-static __attribute__((noinline))
+static __attribute__((__noinline__))
 int linear_by_segment(struct emulator *emu, unsigned int seg, u64 offset, unsigned int size,
 		      bool write, u64 *linear)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Loading segment registers: descriptors, their checks, the accessed bit. Transfers that change the privilege
- * level or go through a gate are not done here (EMU_UNHANDLED). APM volume 2, chapter 4, in particular
- * sections 4.7 and 4.9 to 4.11; SDM volume 3, chapter 5.
+ * Loading segment registers: descriptors, their checks, the accessed bit. Transfers that change the
+ * privilege level or go through a gate are not done here (EMU_UNHANDLED). APM volume 2, chapter 4,
+ * in particular sections 4.7 and 4.9 to 4.11; SDM volume 3, chapter 5.
  */
 #include "opcode.h"
 
@@ -92,7 +92,9 @@ static inline unsigned int dpl(const struct emu_descriptor *desc)
 	return (desc->seg.attr & EMU_ATTR_DPL) >> EMU_ATTR_DPL_SHIFT;
 }
 
-/* The target of a far transfer at the same privilege level. A far return comes from an inner level. */
+/*
+ * The target of a far transfer at the same privilege level. A far return comes from an inner level.
+ */
 int emu_read_code_segment(struct emulator *emu, u16 selector, bool is_return,
 			  struct emu_descriptor *desc)
 {
@@ -133,7 +135,8 @@ int emu_read_code_segment(struct emulator *emu, u16 selector, bool is_return,
 static int null_segment(struct emulator *emu, unsigned int seg, u16 selector,
 			struct emu_descriptor *desc)
 {
-	if (seg == EMU_SS && (emu->mode != EMU_LONG64 || emu->cpl == 3 || (selector & 3) != emu->cpl))
+	if (seg == EMU_SS &&
+	    (emu->mode != EMU_LONG64 || emu->cpl == 3 || (selector & 3) != emu->cpl))
 		return emu_raise_gp0(emu);
 
 	desc->in_memory = false;
@@ -146,10 +149,10 @@ static int null_segment(struct emulator *emu, unsigned int seg, u16 selector,
 
 static bool stack_segment_fits(const struct emulator *emu, const struct emu_descriptor *desc)
 {
-	u16 attr = desc->seg.attr;
+	u16 type = desc->seg.attr & (EMU_ATTR_S | EMU_ATTR_CODE | EMU_ATTR_WRITE);
 
-	return (attr & (EMU_ATTR_S | EMU_ATTR_CODE | EMU_ATTR_WRITE)) == (EMU_ATTR_S | EMU_ATTR_WRITE) &&
-	       dpl(desc) == emu->cpl && (desc->seg.selector & 3) == emu->cpl;
+	return type == (EMU_ATTR_S | EMU_ATTR_WRITE) && dpl(desc) == emu->cpl &&
+	       (desc->seg.selector & 3) == emu->cpl;
 }
 
 static bool data_segment_fits(const struct emulator *emu, const struct emu_descriptor *desc)
@@ -211,7 +214,8 @@ int emu_commit_segment(struct emulator *emu, unsigned int seg, struct emu_descri
 	if (desc->in_memory && (desc->seg.attr & mark) != mark) {
 		desc->seg.attr |= mark;
 		access = desc->seg.attr;
-		rc = emu->ops->write(emu, desc->linear + ACCESS_BYTE, &access, 1, EMU_ACCESS_SYSTEM);
+		rc = emu->ops->write(emu, desc->linear + ACCESS_BYTE, &access, 1,
+				     EMU_ACCESS_SYSTEM);
 		if (rc != EMU_DONE)
 			return rc;
 	}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * MMX, SSE and SSE2 moves between vector registers, general registers and memory: those with which drivers touch
- * device memory. No arithmetic. The registers are reached through the ops only, so nothing here uses the
- * host's. APM volumes 4 and 5; volume 2, section 11.4 (availability).
+ * MMX, SSE and SSE2 moves between vector registers, general registers and memory: those with which
+ * drivers touch device memory. No arithmetic. The registers are reached through the ops only, so
+ * nothing here uses the host's. APM volumes 4 and 5; volume 2, section 11.4 (availability).
  */
 #include "opcode.h"
 
@@ -19,7 +19,8 @@ static int vector_allowed(struct emulator *emu, bool xmm)
 	return EMU_DONE;
 }
 
-static int operand_linear(struct emulator *emu, unsigned int size, bool write, bool aligned, u64 *linear)
+static int operand_linear(struct emulator *emu, unsigned int size, bool write, bool aligned,
+			  u64 *linear)
 {
 	const struct emu_insn *insn = &emu->insn;
 	int rc;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The stack: pushing and popping in all widths of operand and stack pointer, and the instructions that do
- * it. What one instruction pushes is written by one access, so that it happens whole or not at all. APM
- * volume 1, section 3.7.1 (procedure stack); volume 3 for each instruction.
+ * The stack: pushing and popping in all widths of operand and stack pointer, and the instructions
+ * that do it. What one instruction pushes is written by one access, so that it happens whole or not
+ * at all. APM volume 1, section 3.7.1 (procedure stack); volume 3 for each instruction.
  */
 #include "opcode.h"
 
@@ -157,8 +157,8 @@ int emu_exec_popa(struct emulator *emu)
 }
 
 /*
- * Virtual-8086 mode below IOPL 3: 1 if the virtual interrupt flag stands in for IF (CR4.VME, 16-bit operands),
- * 0 if the real one is used, -1 if the monitor is to be asked by #GP.
+ * Virtual-8086 mode below IOPL 3: 1 if the virtual interrupt flag stands in for IF (CR4.VME, 16-bit
+ * operands), 0 if the real one is used, -1 if the monitor is to be asked by #GP.
  */
 static int virtual_if(struct emulator *emu)
 {
@@ -232,8 +232,8 @@ int emu_exec_popf(struct emulator *emu)
 }
 
 /*
- * One of the enclosing frames' pointers. The stack may hold it in bytes that this ENTER has pushed itself, which
- * are not in memory yet.
+ * One of the enclosing frames' pointers. The stack may hold it in bytes that this ENTER has pushed
+ * itself, which are not in memory yet.
  */
 static int enclosing_frame(struct emulator *emu, const u64 *pushed, unsigned int count, u64 *val)
 {

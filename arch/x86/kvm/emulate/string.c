@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * String instructions, alone and repeated. A repeated one commits its registers after each iteration, so that
- * it can stop anywhere and be started again at the same rip. INS and OUTS move as many elements at once
- * as fit. APM volume 3, section 1.2.6 (repeat prefixes) and chapter 3; volume 1, section 3.3.
+ * String instructions, alone and repeated. A repeated one commits its registers after each
+ * iteration, so that it can stop anywhere and be started again at the same rip. INS and OUTS move
+ * as many elements at once as fit. APM volume 3, section 1.2.6 (repeat prefixes) and chapter 3;
+ * volume 1, section 3.3.
  */
 #include "opcode.h"
 
@@ -182,8 +183,9 @@ int emu_exec_scas(struct emulator *emu)
 }
 
 /*
- * How many elements at offset can be moved at once: as many as wanted and as lie in one page, upwards,
- * without wrapping and within the segment; at least one, whose check then says what is wrong with it.
+ * How many elements at offset can be moved at once: as many as wanted and as lie in one page,
+ * upwards, without wrapping and within the segment; at least one, whose check then says what is
+ * wrong with it.
  */
 static int batch(struct emulator *emu, unsigned int seg, u64 offset, bool write, u64 *elements,
 		 u64 *linear)
@@ -236,7 +238,10 @@ static int commit_batch(struct emulator *emu, unsigned int reg, u64 left, u64 mo
 	return EMU_AGAIN;
 }
 
-/* A port cannot be read a second time, so make sure first that the data can be put where it belongs. */
+/*
+ * A port cannot be read a second time, so make sure first that the data can be put where it
+ * belongs.
+ */
 int emu_exec_ins(struct emulator *emu)
 {
 	u16 port = emu->gpr[EMU_RDX];

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Instructions that an operating system uses: the interrupt flag, HLT, control and debug registers,
- * descriptor-table registers, MSRs, counters, CPUID, hypercalls. What a register may contain is checked by
- * the op that writes it; here are privilege and form. APM volume 2, chapters 3, 4 and 13; volume 3,
- * chapter 4.
+ * descriptor-table registers, MSRs, counters, CPUID, hypercalls. What a register may contain is
+ * checked by the op that writes it; here are privilege and form. APM volume 2, chapters 3, 4 and
+ * 13; volume 3, chapter 4.
  */
 #include "opcode.h"
 
@@ -13,8 +13,8 @@ int emu_exec_hlt(struct emulator *emu)
 }
 
 /*
- * Who may change IF: 0 the real one, 1 its virtual stand-in (VME in virtual-8086 mode, PVI in protected mode at
- * CPL 3), -1 nobody.
+ * Who may change IF: 0 the real one, 1 its virtual stand-in (VME in virtual-8086 mode, PVI in
+ * protected mode at CPL 3), -1 nobody.
  */
 static int interrupt_flag_access(struct emulator *emu)
 {
@@ -78,7 +78,9 @@ int emu_exec_mov_to_cr(struct emulator *emu)
 	return emu->ops->set_cr(emu, insn->reg, emu->src);
 }
 
-/* DR4 and DR5 are other names of DR6 and DR7, unless CR4.DE abolishes them. -1: no such register. */
+/*
+ * DR4 and DR5 are other names of DR6 and DR7, unless CR4.DE abolishes them. -1: no such register.
+ */
 static int debug_register(struct emulator *emu)
 {
 	unsigned int nr = emu->insn.reg;
@@ -252,7 +254,10 @@ int emu_exec_wrmsr(struct emulator *emu)
 	return emu->ops->set_msr(emu, emu->gpr[EMU_RCX], edx_eax(emu));
 }
 
-/* A flag in CR4 that gives (RDPMC) or takes (RDTSC) a counter from user mode; real mode is never user. */
+/*
+ * A flag in CR4 that gives (RDPMC) or takes (RDTSC) a counter from user mode; real mode is never
+ * user.
+ */
 static bool is_user(const struct emulator *emu)
 {
 	return emu->cpl && emu->mode != EMU_REAL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The only place where the emulator meets its surroundings: the fixed-width integer types, from the
- * kernel when it is linked into kvm.ko and from the C library when it is built as a userspace program.
+ * kernel when it is linked into kvm.ko and from the C library when it is built as a userspace
+ * program.
  */
 #ifndef EMULATE_TYPES_H
 #define EMULATE_TYPES_H

@@ -239,9 +239,10 @@ int svm_hw_setup(void)
 		goto err_msrpm;
 	memset(page_address(svm_iopm), 0xff, 4 * PAGE_SIZE);
 
-	kvm_mmu_configure_npt(boot_cpu_has(X86_FEATURE_LA57) && pgtable_l5_enabled() ? 5 : 4,
+	kvm_mmu_configure_npt(pgtable_l5_enabled() ? 5 : 4,
 			      boot_cpu_has(X86_FEATURE_GBPAGES) ? 3 : 2);
 	kvm_hw.npt = true;
+	kvm_hw.max_tdp_level = pgtable_l5_enabled() ? 5 : 4;
 	kvm_hw.nrips = svm_hw.nrips;
 	kvm_hw.has_decode_assists = svm_hw.decode_assists;
 	cpu_emergency_register_virt_callback(emergency_disable);

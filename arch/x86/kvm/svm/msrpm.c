@@ -223,16 +223,13 @@ int svm_get_msr(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 	}
 }
 
-static int set_spec_ctrl(struct kvm_vcpu *vcpu, u64 data, bool host)
+/* Common code has checked the bits against the guest's CPUID. */
+static int set_spec_ctrl(struct kvm_vcpu *vcpu, u64 data)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
 
-	if (!host && !guest_has_spec_ctrl(vcpu))
-		return 1;
 	if (!boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL))
 		return data != 0;
-	if (data & ~(u64)(SPEC_CTRL_IBRS | SPEC_CTRL_STIBP | SPEC_CTRL_SSBD))
-		return 1;
 	if (svm_hw.v_spec_ctrl)
 		svm->vmcb->save.spec_ctrl = data;
 	else
@@ -283,21 +280,16 @@ int svm_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 		return 0;
 	}
 	switch (index) {
+	case MSR_IA32_CR_PAT:
+		svm->vmcb->save.g_pat = data;
+		svm_dirty(svm, SVM_CLEAN_NP);
+		return 0;
 	case MSR_IA32_DEBUGCTLMSR:
 		return set_debugctl(vcpu, data);
 	case MSR_TSC_AUX:
 		return set_tsc_aux(vcpu, data, host);
 	case MSR_IA32_SPEC_CTRL:
-		return set_spec_ctrl(vcpu, data, host);
-	case MSR_IA32_PRED_CMD:
-		if (!host && !kvm_guest_has(vcpu, X86_FEATURE_SPEC_CTRL) &&
-		    !kvm_guest_has(vcpu, X86_FEATURE_AMD_IBPB))
-			return 1;
-		if (!boot_cpu_has(X86_FEATURE_IBPB) || (data & ~(u64)PRED_CMD_IBPB))
-			return data != 0;
-		if (data)
-			wrmsrl(MSR_IA32_PRED_CMD, PRED_CMD_IBPB);
-		return 0;
+		return set_spec_ctrl(vcpu, data);
 	case MSR_AMD64_VIRT_SPEC_CTRL:
 		if ((!host && !kvm_guest_has(vcpu, X86_FEATURE_VIRT_SSBD)) ||
 		    (data & ~(u64)SPEC_CTRL_SSBD))
@@ -316,12 +308,5 @@ int svm_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 
 int svm_get_feature_msr(u32 index, u64 *data)
 {
-	switch (index) {
-	case MSR_AMD64_DE_CFG:
-		*data = boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ?
-			BIT_ULL(MSR_AMD64_DE_CFG_LFENCE_SERIALIZE_BIT) : 0;
-		return 0;
-	default:
-		return 1;
-	}
+	return 1;	/* SVM has none; what else AMD has is common code's */
 }
