@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Entry points for people. Kbuild builds the modules from the file "Kbuild"; the emulated hosts
+# are in tools/machine. "make help" lists what there is.
+
+# Command-line variables are meant for this file and are handed on by name.
+MAKEOVERRIDES :=
+
+SUPPORTED := 6.12
+RUNNING	:= /lib/modules/$(shell uname -r)/build
+NEWEST	= $(shell ls -d /lib/modules/$(SUPPORTED)*/build /usr/src/linux-headers-$(SUPPORTED)*-amd64 2>/dev/null | \
+	     while read -r d; do [ ! -e "$$d/include/config/kernel.release" ] || \
+	     echo "$$(cat "$$d/include/config/kernel.release") $$d"; done | sort -V | tail -n 1 | cut -d' ' -f2)
+KDIR	?= $(if $(wildcard $(RUNNING)/include/config/kernel.release),$(if \
+	     $(filter $(SUPPORTED).%,$(shell uname -r)),$(RUNNING),$(NEWEST)),$(NEWEST))
+RELEASE	= $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null)
+OUT	= $(CURDIR)/build/modules-$(RELEASE)
+MODDIR	= $(INSTALL_MOD_PATH)/lib/modules/$(RELEASE)
+MODULES	= kvm.ko kvm-amd.ko
+
+CACHE	= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kvm-modules
+DEBUG_TREE = $(CACHE)/debug-kernel/linux-source-6.12
+
+# Options of "make run" and its relatives
+KVM	?= ours
+KERNEL	?= distribution
+MACHINE	?= pc
+GUEST_MEM ?= 1024
+HOST_SMP ?= 1
+HOST_CPU ?= EPYC,+svm,+npt
+HOST_ACCEL ?= tcg
+TIMEOUT	?= 600
+PORT	?= 1234
+MEM	?= $(shell echo $$(($(GUEST_MEM) + 1024)))
+
+DEBUG_SETUP = $(if $(filter debug,$(KERNEL)),debug-kernel)
+HOST	= tools/machine/run --kvm $(KVM) --kdir $(KDIR) --memory $(MEM) --smp $(HOST_SMP) \
+	  --cpu $(HOST_CPU) --accel $(HOST_ACCEL) --append "$(HOST_APPEND)" --timeout $(TIMEOUT) \
+	  $(if $(ICOUNT),--icount) --kernel $(KERNEL) $(addprefix --param ,$(PARAMS))
+GUEST	= --qemu --env MACHINE=$(MACHINE) --env GUEST_MEM=$(GUEST_MEM) \
+	  --env GUEST_APPEND="$(GUEST_APPEND)" $(if $(HUGE),--env HUGE=1 --hugepages \
+	  $(shell echo $$(($(GUEST_MEM) / 2)))) -- boot-guest
+
+modules:	## build the modules for KDIR= (W=1: more warnings, C=1: sparse)
+	@[ -n "$(RELEASE)" ] || { echo "No headers of Linux $(SUPPORTED) found: run 'make prepare', or give KDIR="; exit 1; }
+	@tools/machine/shadow $(OUT)
+	+@flock $(OUT)/.lock $(MAKE) --no-print-directory -C $(KDIR) M=$(OUT) W=$(W) C=$(C) V=$(V) KCFLAGS="$(KCFLAGS)" modules
+
+install: modules	## install the modules below $(INSTALL_MOD_PATH)/lib/modules, before the distribution's
+	install -d $(MODDIR)/updates
+	for module in $(MODULES); do install -m 644 $$(find $(OUT) -name $$module) $(MODDIR)/updates/ || exit; done
+	depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(RELEASE)
+
+uninstall:	## remove them again, so that modprobe finds the distribution's
+	rm -f $(addprefix $(MODDIR)/updates/,$(MODULES))
+	depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(RELEASE)
+
+clean:	## remove what was built (the cache of kernels outside the repository stays)
+	rm -rf build
+
+prepare:	## install the Debian packages that building and the emulated hosts need (root or sudo)
+	@tools/machine/prepare --all
+
+prepared:
+	@tools/machine/prepare
+
+setup: prepared
+	@$(if $(filter stock,$(KVM)),:,$(MAKE) --no-print-directory modules KDIR=$(KDIR))
+
+run: setup $(DEBUG_SETUP)	## start the emulated SVM host, boot a Linux guest in it under KVM
+	@$(HOST) $(GUEST)
+
+shell: setup $(DEBUG_SETUP)	## a shell in the emulated host, with QEMU and a guest's kernel at hand
+	@$(HOST) --qemu --interactive --timeout 0 -- sh
+
+check: setup	## run all tests; the last line is "N passed, N failed, N skipped"
+	@KDIR=$(KDIR) tools/machine/check $(SUITES)
+
+check-debug: prepared debug-kernel	## the tests on a host kernel with KASAN, lockdep, UBSAN and kmemleak
+	@KDIR=$(DEBUG_TREE) KERNEL=debug tools/machine/check $(or $(SUITES),debug)
+
+check-build:	## a build with W=1 and sparse must print no warning
+	@KDIR=$(KDIR) tools/machine/check build
+
+check-stress: setup	## the stress runs, which take longer
+	@KDIR=$(KDIR) tools/machine/check stress
+
+kselftest: setup	## the kernel's own KVM selftests, built from linux-source, in the emulated host
+	@[ -x tools/testing/kselftest/run ] || { echo "There is no tools/testing/kselftest here."; exit 1; }
+	@KDIR=$(KDIR) tools/testing/kselftest/run
+
+bench: setup	## instructions per operation, these modules beside the distribution's
+	@KDIR=$(KDIR) tools/bench/bench
+
+debug-kernel:	## build the debugging kernel of the host in the cache, and the modules for it
+	@tools/machine/prepare --all
+	@tools/machine/debug-kernel
+	@$(if $(filter stock,$(KVM)),:,$(MAKE) --no-print-directory modules KDIR=$(DEBUG_TREE) KCFLAGS=-g)
+
+debug: setup $(DEBUG_SETUP)	## "make run" with the host stopped for gdb on PORT=1234 (KERNEL=debug: the debugging kernel)
+	@$(HOST) --timeout 0 --gdb $(PORT) $(GUEST)
+
+kdir:
+	@echo $(KDIR)
+
+help:	## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		while IFS='|' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
+	@echo
+	@echo 'Variables of run, shell and debug:'
+	@echo '  KVM=ours|stock   the modules of this tree, or the distribution'\''s'
+	@echo '  GUEST_MEM=1024   memory of the guest in MiB; MEM= that of the host'
+	@echo '  KERNEL=distribution|debug  kernel of the host'
+	@echo '  MACHINE=pc|q35   machine of the guest; HUGE=1: its memory is hugetlbfs'
+	@echo '  HOST_CPU= HOST_SMP= HOST_APPEND= HOST_ACCEL=tcg|auto  processor model, number, kernel parameters, accelerator'
+	@echo '  PARAMS="kvm_amd.npt=0"  module parameters; ICOUNT=1: time is counted in instructions'
+	@echo 'Variable of check and check-debug: SUITES="unit selftests" (tools/machine/check lists them)'
+
+.PHONY: modules install uninstall clean prepare prepared setup run shell check check-debug check-build check-stress \
+	kselftest bench debug-kernel debug kdir help
+.DEFAULT_GOAL := modules

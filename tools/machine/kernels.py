@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Where the host's and the guest's kernel and the host's kernel modules come from: Debian's linux-image
+package (installed, or unpacked in the cache), the tree that debug-kernel built, the project's build
+directory. It builds nothing itself except through those tools."""
+
+import fcntl
+import glob
+import lzma
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "kvm-modules")
+DEBUG_TREE = os.path.join(CACHE, "debug-kernel", "linux-source-6.12")
+
+
+class Failure(Exception):
+    """Something this tool needs is not there; the text says what and what to do."""
+
+
+def say(text):
+    print("machine: " + text, file=sys.stderr, flush=True)
+
+
+def fetch_package(package, into, why):
+    """Unpack a Debian package below a directory of the cache, without installing it; one process at a time."""
+    os.makedirs(CACHE, exist_ok=True)
+    with open(os.path.join(CACHE, "lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.isdir(into):
+            fetch_locked(package, into, why)
+
+
+def fetch_locked(package, into, why):
+    say(f"fetching Debian's {package}: {why}")
+    part = into + ".part"
+    shutil.rmtree(part, ignore_errors=True)
+    os.makedirs(part)
+    download = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", package]
+    done = subprocess.run(download, cwd=part, stdout=sys.stderr, check=False)
+    if done.returncode and os.geteuid() == 0:
+        say("the package lists may be old: updating them")
+        subprocess.run(["apt-get", "-q", "update"], stdout=sys.stderr, check=False)
+        done = subprocess.run(download, cwd=part, stdout=sys.stderr, check=False)
+    debs = glob.glob(os.path.join(part, "*.deb"))
+    if done.returncode or not debs:
+        raise Failure(f"apt-get download {package} failed; 'apt-get update' as root may help, or an upgrade of the "
+                      "kernel headers if the archive has moved on")
+    subprocess.run(["dpkg-deb", "-x", debs[0], part], check=True)
+    os.remove(debs[0])
+    os.rename(part, into)
+
+
+def kdir_release(kdir):
+    try:
+        with open(os.path.join(kdir, "include/config/kernel.release"), encoding="ascii") as f:
+            return f.read().strip()
+    except OSError as error:
+        raise Failure(f"{kdir} is not a configured kernel tree; install the headers with 'make prepare'") from error
+
+
+def default_kdir():
+    """The headers the Makefile would choose: its 'kdir' target is the one place that knows."""
+    environment = dict(os.environ)
+    if environment.get("KDIR") == DEBUG_TREE:
+        del environment["KDIR"]
+    out = subprocess.run(["make", "-s", "-C", TOP, "kdir"], stdout=subprocess.PIPE, env=environment, text=True,
+                         check=False)
+    kdir = out.stdout.strip().splitlines()[-1:] or [""]
+    if not kdir[0]:
+        raise Failure("no kernel headers found: run 'make prepare'")
+    return kdir[0]
+
+
+class Kernel:
+    """A bootable image, its release and its modules by name."""
+
+    def __init__(self, image, release, module_tree):
+        self.image = image
+        self.release = release
+        self.index = {}
+        for folder, _, files in os.walk(module_tree):
+            for name in files:
+                match = re.fullmatch(r"(.+)\.ko(\.xz)?", name)
+                if match:
+                    self.index.setdefault(match.group(1).replace("-", "_"), os.path.join(folder, name))
+
+    def module(self, name):
+        """The bytes of a module, decompressed; None if the kernel has no such module (it may be built in)."""
+        path = self.index.get(name.replace("-", "_"))
+        if not path:
+            return None
+        with (lzma.open(path) if path.endswith(".xz") else open(path, "rb")) as f:
+            return f.read()
+
+
+def distribution(kdir=None):
+    release = kdir_release(kdir if kdir and kdir != DEBUG_TREE else default_kdir())
+    image, modules = f"/boot/vmlinuz-{release}", f"/lib/modules/{release}"
+    if os.access(image, os.R_OK) and os.path.isdir(modules + "/kernel"):
+        return Kernel(image, release, modules + "/kernel")
+    package = "linux-image-" + release
+    root = os.path.join(CACHE, package)
+    if not os.path.isdir(root):
+        fetch_package(package, root, "the kernel of the emulated host and of its guest (about 100 MB, once)")
+    tree = os.path.join(root, "lib/modules", release)
+    if not os.path.isdir(tree):
+        tree = os.path.join(root, "usr", "lib/modules", release)
+    return Kernel(os.path.join(root, "boot/vmlinuz-" + release), release, tree)
+
+
+def debug():
+    image = os.path.join(DEBUG_TREE, "arch/x86/boot/bzImage")
+    if not os.path.exists(os.path.join(CACHE, "debug-kernel", "stamp")):
+        raise Failure("there is no debugging kernel yet: run 'make debug-kernel'")
+    return Kernel(image, kdir_release(DEBUG_TREE), DEBUG_TREE)
+
+
+def ours(release):
+    """The project's modules built for a release: name -> path."""
+    found = {}
+    build = os.path.join(TOP, "build", "modules-" + release)
+    for path in glob.glob(os.path.join(build, "**", "kvm*.ko"), recursive=True):
+        found[os.path.basename(path)[:-3].replace("-", "_")] = path
+    if "kvm" not in found or "kvm_amd" not in found:
+        raise Failure(f"no kvm.ko and kvm-amd.ko below {build}: run 'make' (with KDIR= for another kernel)")
+    return found
+
+
+def dependencies(content):
+    """The 'depends' line of a module's .modinfo section."""
+    match = re.search(rb"\bdepends=([\w,-]*)\0", content)
+    return [n for n in match.group(1).decode().split(",") if n] if match else []
+
+
+def resolve(kernel, wanted, override):
+    """Modules in load order: [(name, bytes)], with dependencies first; unknown ones are taken as built in."""
+    order, seen = [], set()
+
+    def visit(name):
+        name = name.replace("-", "_")
+        if name in seen:
+            return
+        seen.add(name)
+        if name in override:
+            with open(override[name], "rb") as f:
+                content = f.read()
+        else:
+            content = kernel.module(name)
+        if content is None:
+            return
+        for needed in dependencies(content):
+            visit(needed)
+        order.append((name, content))
+
+    for name in wanted:
+        visit(name)
+    return order
+
+
+def busybox():
+    """A statically linked busybox."""
+    installed = shutil.which("busybox", path="/bin:/usr/bin:/sbin:/usr/sbin")
+    if installed and subprocess.run(["ldd", installed], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                    check=False).returncode:
+        return installed
+    root = os.path.join(CACHE, "busybox-static")
+    if not os.path.isdir(root):
+        fetch_package("busybox-static", root, "the userspace of the emulated host and of its guest")
+    for path in ("bin/busybox", "usr/bin/busybox"):
+        if os.path.exists(os.path.join(root, path)):
+            return os.path.join(root, path)
+    raise Failure("busybox-static holds no busybox")
