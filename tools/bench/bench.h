@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of the measuring program share: the counter, the measured virtual machine
+ * (vm.c), collecting and reporting figures (main.c), and the groups of rows.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/kvm.h>
+
+#include "layout.h"
+
+#define PAGE		4096UL
+#define HUGE_PAGE	(2UL << 20)
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+/* On a counting host (see README.md) one tick of the TSC is one instruction. */
+static inline uint64_t now(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+	return (uint64_t)high << 32 | low;
+}
+
+extern const uint8_t guest_start[], guest_end[], guest_done[], guest_cpuid[], guest_vmmcall[],
+	guest_vmcall[], guest_rdmsr[], guest_wrmsr[], guest_out[], guest_in[], guest_mmio_write[],
+	guest_mmio_read[], guest_hlt[], guest_touch_read[], guest_touch_write[], guest_self_ipi[],
+	guest_deadline[], guest_interrupt[];
+
+/* vm.c: functions that return int give 0 or an errno */
+
+struct vm {
+	int fd;
+	int vcpu;
+	struct kvm_run *run;
+	size_t run_size;
+	uint8_t *low;			/* slot 0 */
+};
+
+struct program {
+	const uint8_t *entry;
+	uint64_t rax, rbx, rcx, rdx, rsi, rbp;
+};
+
+extern int kvm_fd;
+
+int kvm_open(void);
+bool kvm_has(int cap);
+void vm_init(struct vm *vm);
+int vm_create(struct vm *vm);
+int vm_add_low_memory(struct vm *vm);
+int vm_set_slot(struct vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa, void *mem,
+		uint64_t size);
+int vm_create_vcpu(struct vm *vm);
+int vm_setup_vcpu(struct vm *vm);
+int vm_make(struct vm *vm, bool irqchip);
+void vm_close(struct vm *vm);
+int vm_load(struct vm *vm, const struct program *program, uint32_t count);
+int vm_run(struct vm *vm);
+int vm_run_to_end(struct vm *vm);
+int vm_time(struct vm *vm, const struct program *program, uint32_t count, uint64_t *ticks);
+void *memory_map(size_t size, bool huge);
+
+/* main.c */
+
+#define MAX_SAMPLES	64
+
+struct samples {
+	double value[MAX_SAMPLES];
+	size_t count;
+};
+
+struct row {
+	const char *id;
+	const char *label;
+	const char *unit;
+};
+
+bool row_wanted(const struct row *row);
+void sample_add(struct samples *samples, double value);
+void row_report(const struct row *row, const struct samples *samples);
+void row_skip(const struct row *row, const char *reason);
+void row_error(const struct row *row, int error);
+void profile_begin(const struct row *row);
+void profile_end(void);
+bool profiling(void);
+
+/* the groups of rows */
+
+void exits_measure(void);
+void devices_measure(void);
+void memory_measure(void);
+void life_measure(void);
+
+#endif
