@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KVM_ENABLE_CAP on VMs and vcpus: what is unknown, what has bad flags or arguments, and the few
+ * capabilities whose effect a small guest can see.
+ */
+#include "guest.h"
+
+GUEST(halt_code, 64, "1:	hlt\n	jmp	1b\n");
+
+static int enable(int fd, uint32_t capability, uint32_t flags, uint64_t argument)
+{
+	struct kvm_enable_cap cap = { .cap = capability, .flags = flags, .args = { argument } };
+
+	return ioctl(fd, KVM_ENABLE_CAP, &cap);
+}
+
+static void vm_unknown(void)
+{
+	struct guest *g = guest_new(LONG, halt_code);
+
+	must_fail(enable(g->vm, 0, 0, 0), EINVAL);
+	must_fail(enable(g->vm, KVM_CAP_USER_MEMORY, 0, 0), EINVAL);
+	must_fail(enable(g->vm, 5000, 0, 0), EINVAL);
+	must_fail(enable(g->vm, 0xffffffff, 0, 0), EINVAL);
+	run_to(g, KVM_EXIT_HLT);
+}
+
+static void vm_flags(void)
+{
+	static const uint32_t known[] = {
+		KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, KVM_CAP_X86_DISABLE_EXITS, KVM_CAP_HALT_POLL,
+		KVM_CAP_EXCEPTION_PAYLOAD, KVM_CAP_X86_USER_SPACE_MSR,
+	};
+	struct guest *g = guest_new(LONG, halt_code);
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		must_fail(enable(g->vm, known[i], 1, 0), EINVAL);
+		must_fail(enable(g->vm, known[i], 0x80000000, 0), EINVAL);
+	}
+	run_to(g, KVM_EXIT_HLT);
+}
+
+static void vm_bad_arguments(void)
+{
+	struct guest *g = guest_new(LONG, halt_code);
+
+	NEED(g->vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
+	must_fail(enable(g->vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, 0, 4), EINVAL);
+	must_fail(enable(g->vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, 0, 2), EINVAL);
+	must(enable(g->vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, 0, 1));
+	must(enable(g->vm, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, 0, 0));
+}
+
+static void vcpu_unknown(void)
+{
+	struct guest *g = guest_new(LONG, halt_code);
+
+	must_fail(enable(g->vcpu, 0, 0, 0), EINVAL);
+	must_fail(enable(g->vcpu, KVM_CAP_USER_MEMORY, 0, 0), EINVAL);
+	must_fail(enable(g->vcpu, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, 0, 1), EINVAL);
+	must_fail(enable(g->vcpu, 5000, 0, 0), EINVAL);
+	must_fail(enable(g->vcpu, KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1, 1), EINVAL);
+	must_fail(ioctl(g->vcpu, KVM_ENABLE_CAP, NULL), EFAULT);
+	run_to(g, KVM_EXIT_HLT);
+}
+
+static void halt_polling(void)
+{
+	struct guest *g = guest_new(LONG, halt_code);
+
+	NEED(g->vm, KVM_CAP_HALT_POLL);
+	must(enable(g->vm, KVM_CAP_HALT_POLL, 0, 50000));
+	must_fail(enable(g->vm, KVM_CAP_HALT_POLL, 0, 1ull << 32), EINVAL);
+	run_to(g, KVM_EXIT_HLT);
+}
+
+GUEST(msr_code, 64,
+	"	mov	$0x4b564dff, %ecx\n"
+	"	rdmsr\n"
+	"	mov	%eax, %ebx\n"
+	"	mov	$0x12345678, %eax\n"
+	"	mov	$0x9abcdef0, %edx\n"
+	"	wrmsr\n"
+	"	hlt\n");
+
+static void user_space_msr(void)
+{
+	struct guest *g = guest_new(LONG, msr_code);
+	struct kvm_run *run = g->run;
+
+	NEED(g->vm, KVM_CAP_X86_USER_SPACE_MSR);
+	must_fail(enable(g->vm, KVM_CAP_X86_USER_SPACE_MSR, 0, 1 << 10), EINVAL);
+	must(enable(g->vm, KVM_CAP_X86_USER_SPACE_MSR, 0,
+		    KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_INVAL));
+	run_to(g, KVM_EXIT_X86_RDMSR);
+	check_equal(run->msr.index, MSR_UNKNOWN);
+	check_equal(run->msr.reason, KVM_MSR_EXIT_REASON_UNKNOWN);
+	run->msr.data = 0x77;
+	run->msr.error = 0;
+	run_to(g, KVM_EXIT_X86_WRMSR);
+	check_equal(vcpu_regs(g->vcpu).rbx, 0x77);
+	check_equal(run->msr.data, 0x9abcdef012345678);
+	run->msr.error = 1;
+	run_to_exception(g, VECTOR_GP, 0);
+}
+
+GUEST(ud_code, 64, "	ud2\n	hlt\n");
+
+static void exception_payload(void)
+{
+	struct guest *g = guest_new(LONG, ud_code);
+	struct kvm_vcpu_events events;
+
+	NEED(g->vm, KVM_CAP_EXCEPTION_PAYLOAD);
+	/* Not enabled: the flag is not known. */
+	must(ioctl(g->vcpu, KVM_GET_VCPU_EVENTS, &events));
+	check(!(events.flags & KVM_VCPUEVENT_VALID_PAYLOAD));
+	events.flags = KVM_VCPUEVENT_VALID_PAYLOAD;
+	must_fail(ioctl(g->vcpu, KVM_SET_VCPU_EVENTS, &events), EINVAL);
+	must(enable(g->vm, KVM_CAP_EXCEPTION_PAYLOAD, 0, 1));
+	must(ioctl(g->vcpu, KVM_GET_VCPU_EVENTS, &events));
+	check(events.flags & KVM_VCPUEVENT_VALID_PAYLOAD);
+	memset(&events, 0, sizeof(events));
+	events.flags = KVM_VCPUEVENT_VALID_PAYLOAD;
+	events.exception.pending = 1;
+	events.exception.nr = VECTOR_PF;
+	events.exception.has_error_code = 1;
+	events.exception.error_code = 4;
+	events.exception_has_payload = 1;
+	events.exception_payload = 0xabcd123;
+	must(ioctl(g->vcpu, KVM_SET_VCPU_EVENTS, &events));
+	run_to_exception(g, VECTOR_PF, 4);
+	check_equal(guest_report(g)->cr2, 0xabcd123);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "unknown capabilities of a VM", vm_unknown },
+		{ "flags of a VM's capability", vm_flags },
+		{ "bad arguments of a VM's capability", vm_bad_arguments },
+		{ "unknown capabilities of a vcpu", vcpu_unknown },
+		{ "KVM_CAP_HALT_POLL", halt_polling },
+		{ "KVM_CAP_X86_USER_SPACE_MSR", user_space_msr },
+		{ "KVM_CAP_EXCEPTION_PAYLOAD", exception_payload },
+	};
+
+	return RUN_CASES("capability", cases);
+}
