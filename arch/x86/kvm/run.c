@@ -127,6 +127,10 @@ static int enter_guest(struct kvm_vcpu *vcpu)
 	}
 
 	vendor(enter)(vcpu, vcpu->arch.must_exit);
+	if (unlikely(vcpu->arch.must_exit)) {
+		vcpu->arch.must_exit = false;
+		kvm_request(vcpu, KVM_REQ_EVENT);
+	}
 
 	kvm_fpu_leave(vcpu);
 	if (unlikely(vcpu->arch.switch_db_regs || hw_breakpoint_active()))

@@ -39,6 +39,8 @@ SYM_FUNC_START(svm_world_switch)
 	push	%rdi
 
 1:	clgi
+	/* Well before VMRUN: in the shadow of STI it would hand the shadow to the guest. */
+	sti
 
 	/* Guest's speculation control, if it differs. Both are 0 where the MSR is not ours to set. */
 	mov	SVM_ENTRY_GUEST_SPEC(%rdi), %eax
@@ -70,7 +72,6 @@ SYM_FUNC_START(svm_world_switch)
 	/* Buffers the guest could sample (TSA); changes flags only. */
 	VM_CLEAR_CPU_BUFFERS
 
-	sti
 4:	vmrun	%rax
 	cli
 5:	vmsave	%rax
