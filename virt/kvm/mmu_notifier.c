@@ -22,6 +22,7 @@
 #include <linux/export.h>
 #include <linux/mmu_notifier.h>
 #include <linux/kvm_host.h>
+#include <trace/events/kvm.h>
 
 static struct kvm *notifier_kvm(struct mmu_notifier *mn)
 {
@@ -146,6 +147,7 @@ static int notify_range_start(struct mmu_notifier *mn, const struct mmu_notifier
 {
 	struct kvm *kvm = notifier_kvm(mn);
 
+	trace_kvm_unmap_hva_range(range->start, range->end);
 	spin_lock(&kvm->mn_lock);
 	if (!kvm->mn_in_progress) {
 		WRITE_ONCE(kvm->mn_range_start, range->start);
@@ -177,6 +179,7 @@ static void notify_range_end(struct mmu_notifier *mn, const struct mmu_notifier_
 static int notify_clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
 				    unsigned long start, unsigned long end)
 {
+	trace_kvm_age_hva(start, end);
 	return walk_hva_range(notifier_kvm(mn), start, end, kvm_arch_age_gfn_range, false, true);
 }
 
@@ -184,11 +187,13 @@ static int notify_clear_flush_young(struct mmu_notifier *mn, struct mm_struct *m
 static int notify_clear_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long start,
 			      unsigned long end)
 {
+	trace_kvm_age_hva(start, end);
 	return walk_hva_range(notifier_kvm(mn), start, end, kvm_arch_age_gfn_range, false, false);
 }
 
 static int notify_test_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long address)
 {
+	trace_kvm_test_age_hva(address);
 	return walk_hva_range(notifier_kvm(mn), address, address + 1, kvm_arch_test_age_gfn_range,
 			      false, false);
 }

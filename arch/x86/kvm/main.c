@@ -52,9 +52,9 @@ module_param(eager_page_split, bool, 0644);
 MODULE_PARM_DESC(eager_page_split, "split huge pages when dirty logging starts, not at the first write");
 
 /* Only processors with a certain erratum, none of AMD's, need small pages for code. */
-static char *nx_huge_pages = "off";
-module_param(nx_huge_pages, charp, 0444);
-MODULE_PARM_DESC(nx_huge_pages, "keep executable pages small (not needed on this processor: off)");
+static bool nx_huge_pages;
+module_param(nx_huge_pages, bool, 0444);
+MODULE_PARM_DESC(nx_huge_pages, "keep executable pages small (not needed on this processor: N)");
 
 static uint nx_huge_pages_recovery_ratio;
 module_param(nx_huge_pages_recovery_ratio, uint, 0444);
@@ -82,6 +82,16 @@ static void patch_hot_calls(void)
 #define KVM_X86_UPDATE_HOT(op)	static_call_update(kvm_x86_hot_##op, kvm_x86_ops.op);
 	KVM_X86_HOT_OPS(KVM_X86_UPDATE_HOT)
 #undef KVM_X86_UPDATE_HOT
+}
+
+/* Parameters that tools read to learn what there is say so, whatever was asked for. */
+static void settle_parameters(void)
+{
+	enable_pmu = false;
+	tdp_mmu_enabled = true;
+	nx_huge_pages = false;
+	nx_huge_pages_recovery_ratio = 0;
+	nx_huge_pages_recovery_period_ms = 0;
 }
 
 static void read_hardware(void)
@@ -112,6 +122,7 @@ static int vendor_init(const struct kvm_x86_ops *ops, struct module *owner)
 
 	kvm_x86_ops = *ops;
 	patch_hot_calls();
+	settle_parameters();
 	read_hardware();
 	kvm_cpu_caps_init();
 	kvm_x86_ops.init_cpu_caps();

@@ -12,6 +12,8 @@
 #include <asm/fpu/xcr.h>
 #include <asm/pkru.h>
 
+#include <trace/events/kvm.h>
+
 #include "../x86.h"
 #include "cpuid.h"
 #include "regs.h"
@@ -114,6 +116,7 @@ void kvm_fpu_load(struct kvm_vcpu *vcpu)
 	if (vcpu->arch.fpu_loaded)
 		return;
 	fpu_swap_kvm_fpstate(&vcpu->arch.guest_fpu, true);
+	trace_kvm_fpu(1);
 	vcpu->arch.host_pkru = read_pkru();
 	vcpu->arch.fpu_loaded = true;
 }
@@ -123,6 +126,7 @@ void kvm_fpu_put(struct kvm_vcpu *vcpu)
 	if (!vcpu->arch.fpu_loaded)
 		return;
 	fpu_swap_kvm_fpstate(&vcpu->arch.guest_fpu, false);
+	trace_kvm_fpu(0);
 	vcpu->arch.fpu_loaded = false;
 	vcpu->stat.fpu_reload++;
 }

@@ -147,6 +147,7 @@ static int handle_cr(struct kvm_vcpu *vcpu, u32 code, u64 info)
 		r = kvm_emulate_insn(vcpu, 0, 0, NULL, 0);
 	} else if (!write) {
 		val = read_cr(vcpu, cr);
+		trace_kvm_cr(0, cr, val);
 		vcpu->arch.regs[reg] = kvm_is_64bit(vcpu) ? val : (u32)val;
 		return kvm_skip_insn(vcpu);
 	} else {
