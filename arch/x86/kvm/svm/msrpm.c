@@ -255,17 +255,19 @@ static int set_tsc_aux(struct kvm_vcpu *vcpu, u64 data, bool host)
 	return 0;
 }
 
+#define DEBUGCTL_DEFINED	0x3full	/* APM 2, 13.1.1.6 */
+
+/* The guest has it to itself where the processor switches it (15.23); elsewhere writes vanish. */
 static int set_debugctl(struct kvm_vcpu *vcpu, u64 data)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
 
-	/*
-	 * Branch records are not virtualized, and single-stepping on branches is not either. A guest
-	 * that only clears what is clear already is served.
-	 */
-	if (data)
+	if (data & ~DEBUGCTL_DEFINED)
 		return 1;
-	svm->vmcb->save.dbgctl = 0;
+	if (!svm_hw.lbrv)
+		return 0;
+	svm->vmcb->save.dbgctl = data;
+	svm->vmcb->control.virt_ext = data ? LBR_CTL_ENABLE_MASK : 0;
 	svm_dirty(svm, SVM_CLEAN_LBR);
 	return 0;
 }
