@@ -105,8 +105,6 @@ void kvm_zap_entry(struct kvm_zap *zap, u64 *sptep, int level);
 bool kvm_zap_range(struct kvm_zap *zap, struct kvm_mmu_page *root, gfn_t start, gfn_t end,
 		   bool may_yield);
 unsigned long kvm_zap_oldest(struct kvm *kvm, unsigned long nr);
-/* Is it time to let others have mmu_lock? At most once for each place of the walk. */
-bool kvm_iter_should_yield(struct kvm *kvm, struct kvm_iter *it);
 /* Drop and retake mmu_lock, find the place again. False as for kvm_zap_range(). */
 bool kvm_iter_yield(struct kvm *kvm, struct kvm_iter *it);
 

@@ -43,16 +43,20 @@ bool kvm_zap_end(struct kvm_zap *zap)
  */
 static void zap_table(struct kvm_zap *zap, struct kvm_mmu_page *sp)
 {
+	long leaves = 0;
 	unsigned int i;
 
 	for (i = 0; i < SPTE_PER_TABLE; i++) {
 		u64 spte = READ_ONCE(sp->table[i]);
 
+		if (!spte)
+			continue;
 		if (spte_is_table(spte, sp->level))
 			zap_table(zap, table_page(spte_child(spte)));
-		else if (spte_present(spte))
-			zap->leaves[sp->level]++;
+		else
+			leaves++;
 	}
+	zap->leaves[sp->level] += leaves;
 	kvm_mmu_page_unaccount(zap->kvm, sp);
 	list_add_tail(&sp->link, &zap->dead);
 }
@@ -70,11 +74,6 @@ void kvm_zap_entry(struct kvm_zap *zap, u64 *sptep, int level)
 		zap->leaves[level]++;
 }
 
-bool kvm_iter_should_yield(struct kvm *kvm, struct kvm_iter *it)
-{
-	return it->gfn != it->yielded && (need_resched() || rwlock_needbreak(&kvm->mmu_lock));
-}
-
 bool kvm_iter_yield(struct kvm *kvm, struct kvm_iter *it)
 {
 	u64 generation = kvm->arch.mmu.generation;
@@ -82,7 +81,6 @@ bool kvm_iter_yield(struct kvm *kvm, struct kvm_iter *it)
 	cond_resched_rwlock_write(&kvm->mmu_lock);
 	if (kvm->arch.mmu.generation != generation)
 		return false;
-	it->yielded = it->gfn;
 	kvm_iter_rewind(it);
 	return true;
 }
@@ -118,8 +116,6 @@ static bool zap_pass(struct kvm_zap *zap, struct kvm_mmu_page *root, gfn_t start
 				return false;
 			continue;
 		}
-		if (!spte_present(it.spte))
-			continue;
 		if (spte_is_table(it.spte, it.level) &&
 		    (it.level != table_level || !kvm_iter_covers(&it, start)))
 			continue;
