@@ -230,6 +230,7 @@ struct kvm_io_device {
 };
 
 struct kvm_io_bus;
+struct kvm_irq_routes;
 
 /* Return 0 when a device took it, -EOPNOTSUPP when none did. Binary search; lock-free; caller holds srcu. */
 int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus bus, gpa_t addr, int len, void *val);
@@ -247,6 +248,76 @@ int kvm_coalesced_unregister(struct kvm *kvm, const struct kvm_coalesced_mmio_zo
 void kvm_coalesced_destroy(struct kvm *kvm);
 /* The ring page for a fault in a vcpu mapping, allocated by the first call; NULL: no memory. */
 struct page *kvm_coalesced_ring_page(struct kvm *kvm);
+
+/* ---- interrupt routing (irq_routing.c) -------------------------------------------------------- */
+
+#ifndef KVM_NR_IRQCHIPS
+#define KVM_NR_IRQCHIPS		1
+#endif
+#ifndef KVM_IRQCHIP_PINS
+#define KVM_IRQCHIP_PINS	24	/* of the controller that has most */
+#endif
+
+/* Who holds a level-triggered line high; it is high while one of them does. */
+#define KVM_USERSPACE_IRQ_SOURCE_ID	0
+#define KVM_RESAMPLER_IRQ_SOURCE_ID	1	/* irqfds */
+#define KVM_PIT_IRQ_SOURCE_ID		2	/* the timer on the board */
+
+/*
+ * Where a GSI leads. Both functions are called in a read section of kvm->srcu and return the number
+ * of vcpus reached, 0 when the interrupt merged with one that is still pending, or -1 when it is
+ * masked.
+ */
+struct kvm_irq_route {
+	struct kvm_irq_routing_entry entry;	/* as userspace gave it; u is the architecture's */
+	/* In process context. A message ignores @level false. */
+	int (*deliver)(struct kvm *kvm, const struct kvm_irq_route *route, unsigned int source,
+		       bool level, bool line_status);
+	/*
+	 * An edge, in any context but NMI, interrupts off, spinlocks held. -EWOULDBLOCK: do it with
+	 * deliver(). NULL: always so.
+	 */
+	int (*deliver_fast)(struct kvm *kvm, const struct kvm_irq_route *route);
+};
+
+/* The routes of @gsi, next to each other; NULL and *nr 0 if there are none. Caller holds srcu. */
+const struct kvm_irq_route *kvm_irq_routes_find(struct kvm *kvm, u32 gsi, unsigned int *nr);
+u32 kvm_irq_nr_gsis(struct kvm *kvm);	/* one above the highest GSI with a route; srcu */
+/*
+ * Set what a source makes of a line. Process context. Returns the number of vcpus reached, 0 or -1
+ * as above; the best of several routes.
+ */
+int kvm_set_irq(struct kvm *kvm, unsigned int source, u32 gsi, bool level, bool line_status);
+/* An edge, in any context but NMI; -EWOULDBLOCK when only kvm_set_irq() will do. */
+int kvm_pulse_irq_fast(struct kvm *kvm, unsigned int source, u32 gsi);
+/* KVM_SIGNAL_MSI: as kvm_set_irq(), or -EINVAL. */
+int kvm_irq_inject_msi(struct kvm *kvm, const struct kvm_msi *msi);
+/* Replace all routes. -EINVAL, -ENOMEM: nothing changed. May sleep; not in a read section. */
+int kvm_irq_routing_set(struct kvm *kvm, const struct kvm_irq_routing_entry *entries,
+			unsigned int nr);
+
+/* Somebody who wants to know that the guest has acknowledged an interrupt of the line. */
+struct kvm_irq_ack_notifier {
+	struct hlist_node link;
+	u32 gsi;
+	void (*acked)(struct kvm_irq_ack_notifier *notifier);	/* process context; may set lines */
+};
+
+void kvm_irq_ack_register(struct kvm *kvm, struct kvm_irq_ack_notifier *notifier);
+void kvm_irq_ack_unregister(struct kvm *kvm, struct kvm_irq_ack_notifier *notifier);
+/* An interrupt of the pin was acknowledged; the caller holds no lock that setting a line takes. */
+void kvm_irq_acked(struct kvm *kvm, unsigned int chip, unsigned int pin);
+void kvm_irq_acked_gsi(struct kvm *kvm, u32 gsi);	/* as above, of a line that is no pin */
+bool kvm_irq_ack_wanted(struct kvm *kvm, unsigned int chip, unsigned int pin);
+
+/*
+ * Device interrupts that reach the guest without the host (irqfd.c). connect() is called again when
+ * the routing changed; disconnect() also when nothing is connected. Interrupts off.
+ */
+struct kvm_irq_bypass_ops {
+	int (*connect)(struct kvm *kvm, unsigned int host_irq, u32 gsi);
+	void (*disconnect)(struct kvm *kvm, unsigned int host_irq, u32 gsi);
+};
 
 /* ---- VM (vm.c) ------------------------------------------------------------------------------ */
 
@@ -282,6 +353,20 @@ struct kvm {
 	struct page *coalesced_page;		/* set once, by cmpxchg */
 	spinlock_t coalesced_lock;		/* writers of the ring */
 	struct list_head coalesced_zones;	/* slots_lock */
+
+	struct list_head doorbells;		/* ioeventfd.c, slots_lock */
+
+	/* irq_routing.c: readers hold srcu */
+	struct mutex irq_lock;			/* changes of the two */
+	struct kvm_irq_routes __rcu *irq_routes;
+	struct hlist_head ack_notifiers;
+
+	/* irqfd.c */
+	spinlock_t irqfds_lock;		/* taken under an eventfd's lock */
+	struct list_head irqfds;		/* irqfds_lock */
+	bool irqfds_used;			/* there has been one; kvm->lock */
+	struct mutex resampler_lock;
+	struct list_head resamplers;		/* resampler_lock */
 
 	u64 manual_dirty_log_protect;		/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 flags, lock */
 	unsigned int max_halt_poll_ns;		/* KVM_CAP_HALT_POLL; ~0u: the module's parameter */
@@ -452,7 +537,7 @@ static inline bool kvm_request_take(struct kvm_vcpu *vcpu, unsigned int req)
 
 /*
  * The vcpu's hold on slots, buses and routing. It is taken when one of them is first needed
- * (kvm_vcpu_memslot() and the I/O bus do it), kept while the vcpu is out of the guest, and let go
+ * (by who looks at slots, and by the I/O bus), kept while the vcpu is out of the guest, and let go
  * before it enters the guest, sleeps or returns to userspace. Both are idempotent; owner only.
  */
 static inline void kvm_srcu_lock(struct kvm_vcpu *vcpu)
@@ -521,6 +606,8 @@ long kvm_arch_dev_ioctl(unsigned int ioctl, unsigned long arg);
 int kvm_arch_check_extension(struct kvm *kvm, long ext);
 
 int kvm_arch_vm_create(struct kvm *kvm, unsigned long type);
+/* The VM is going: on return nothing of the architecture's own (timers, work) touches a vcpu again. */
+void kvm_arch_vm_quiesce(struct kvm *kvm);
 /* All vcpus, slots and users are gone when this is called, the mmu_notifier too. */
 void kvm_arch_vm_destroy(struct kvm *kvm);
 long kvm_arch_vm_ioctl(struct kvm *kvm, unsigned int ioctl, unsigned long arg);
@@ -568,5 +655,18 @@ void kvm_arch_mmu_release(struct kvm *kvm);
  */
 void kvm_arch_dirty_protect(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t offset,
 			    unsigned long mask);
+
+/*
+ * Interrupt controllers. can_route: the VM has some in the kernel that lines lead to; with NULL,
+ * whether a VM can have them at all. can_resample: they tell when a pin's interrupt ends.
+ */
+bool kvm_arch_can_route(struct kvm *kvm);
+bool kvm_arch_can_resample(struct kvm *kvm);
+/* Check route->entry, 0 or -EINVAL; fill in deliver and deliver_fast. */
+int kvm_arch_route_resolve(struct kvm *kvm, struct kvm_irq_route *route);
+/* Readers may see other routes or other ack notifiers from now on. */
+void kvm_arch_routing_changed(struct kvm *kvm);
+/* NULL: device interrupts always take the way through the host. */
+const struct kvm_irq_bypass_ops *kvm_arch_irq_bypass(void);
 
 #endif

@@ -26,6 +26,20 @@ void kvm_cpu_module_exit(void);
 int kvm_host_work_init(void);
 void kvm_host_work_exit(void);
 
+/* ioeventfd.c */
+int kvm_ioeventfd_set(struct kvm *kvm, const struct kvm_ioeventfd *args);	/* KVM_IOEVENTFD */
+void kvm_ioeventfds_destroy(struct kvm *kvm);
+
+/* irq_routing.c */
+void kvm_irq_routing_destroy(struct kvm *kvm);
+
+/* irqfd.c */
+int kvm_irqfd_module_init(void);
+void kvm_irqfd_module_exit(void);
+int kvm_irqfd_set(struct kvm *kvm, const struct kvm_irqfd *args);	/* KVM_IRQFD */
+void kvm_irqfds_rerouted(struct kvm *kvm);
+void kvm_irqfds_release(struct kvm *kvm);
+
 /* halt.c */
 unsigned int kvm_vm_max_halt_poll_ns(struct kvm *kvm);
 

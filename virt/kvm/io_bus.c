@@ -54,8 +54,12 @@ static bool range_takes(const struct io_range *range, gpa_t addr, gpa_t last)
 	return range->any_len ? range->first == addr : last <= range->last;
 }
 
+/* Also after userspace completed an access, when the vcpu holds nothing yet. */
 static const struct kvm_io_bus *bus_of(struct kvm_vcpu *vcpu, enum kvm_bus bus)
 {
+	if (!rcu_access_pointer(vcpu->kvm->buses[bus]))
+		return NULL;
+	kvm_srcu_lock(vcpu);
 	return srcu_dereference(vcpu->kvm->buses[bus], &vcpu->kvm->srcu);
 }
 

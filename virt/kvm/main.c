@@ -27,6 +27,9 @@ static int generic_extension(struct kvm *kvm, long ext)
 	case KVM_CAP_HALT_POLL:
 	case KVM_CAP_IMMEDIATE_EXIT:
 	case KVM_CAP_INTERNAL_ERROR_DATA:
+	case KVM_CAP_IOEVENTFD:
+	case KVM_CAP_IOEVENTFD_ANY_LENGTH:
+	case KVM_CAP_IOEVENTFD_NO_LENGTH:
 	case KVM_CAP_JOIN_MEMORY_REGIONS_WORKS:
 	case KVM_CAP_MEMORY_FAULT_INFO:
 	case KVM_CAP_MP_STATE:
@@ -43,6 +46,10 @@ static int generic_extension(struct kvm *kvm, long ext)
 		return KVM_USER_MEM_SLOTS;
 	case KVM_CAP_IRQ_ROUTING:
 		return KVM_MAX_IRQ_ROUTES;
+	case KVM_CAP_IRQFD:
+	case KVM_CAP_IRQFD_RESAMPLE:
+	case KVM_CAP_SIGNAL_MSI:
+		return kvm_arch_can_route(NULL);
 	case KVM_CAP_NR_VCPUS:
 		return min_t(unsigned int, num_online_cpus(), KVM_MAX_VCPUS);
 	case KVM_CAP_MAX_VCPUS:
@@ -98,9 +105,12 @@ int kvm_init(unsigned int vcpu_size, unsigned int vcpu_align, struct module *own
 	r = kvm_host_work_init();
 	if (r)
 		goto err_vcpu;
-	r = kvm_cpu_module_init();
+	r = kvm_irqfd_module_init();
 	if (r)
 		goto err_work;
+	r = kvm_cpu_module_init();
+	if (r)
+		goto err_irqfd;
 
 	/* Here and not with the first VM: it patches the scheduler's code on every processor. */
 	preempt_notifier_inc();
@@ -119,6 +129,8 @@ err_debugfs:
 	kvm_debugfs_exit();
 	preempt_notifier_dec();
 	kvm_cpu_module_exit();
+err_irqfd:
+	kvm_irqfd_module_exit();
 err_work:
 	kvm_host_work_exit();
 err_vcpu:
@@ -132,6 +144,7 @@ void kvm_exit(void)
 	kvm_debugfs_exit();
 	preempt_notifier_dec();
 	kvm_cpu_module_exit();
+	kvm_irqfd_module_exit();
 	kvm_host_work_exit();
 	kvm_vcpu_module_exit();
 }

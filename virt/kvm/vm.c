@@ -27,6 +27,12 @@ static void vm_init_fields(struct kvm *kvm)
 	spin_lock_init(&kvm->mn_lock);
 	spin_lock_init(&kvm->coalesced_lock);
 	INIT_LIST_HEAD(&kvm->coalesced_zones);
+	INIT_LIST_HEAD(&kvm->doorbells);
+	mutex_init(&kvm->irq_lock);
+	spin_lock_init(&kvm->irqfds_lock);
+	INIT_LIST_HEAD(&kvm->irqfds);
+	mutex_init(&kvm->resampler_lock);
+	INIT_LIST_HEAD(&kvm->resamplers);
 	INIT_LIST_HEAD(&kvm->vm_list);
 	xa_init(&kvm->vcpu_array);
 	refcount_set(&kvm->users, 1);
@@ -89,10 +95,13 @@ static void vm_destroy(struct kvm *kvm)
 
 	kvm_vm_debugfs_remove(kvm);
 	kvm_mmu_notifier_unregister(kvm);
+	kvm_arch_vm_quiesce(kvm);
 	kvm_vcpus_destroy(kvm);
 	kvm_coalesced_destroy(kvm);
 	kvm_io_buses_destroy(kvm);
+	kvm_ioeventfds_destroy(kvm);
 	kvm_arch_vm_destroy(kvm);
+	kvm_irq_routing_destroy(kvm);
 	kvm_memslots_destroy(kvm);
 	cleanup_srcu_struct(&kvm->srcu);
 	kvm_virtualization_put();
@@ -174,6 +183,53 @@ static long vm_coalesced(struct kvm *kvm, bool add, void __user *argp)
 	return add ? kvm_coalesced_register(kvm, &zone) : kvm_coalesced_unregister(kvm, &zone);
 }
 
+static long vm_ioeventfd(struct kvm *kvm, void __user *argp)
+{
+	struct kvm_ioeventfd args;
+
+	if (copy_from_user(&args, argp, sizeof(args)))
+		return -EFAULT;
+	return kvm_ioeventfd_set(kvm, &args);
+}
+
+static long vm_irqfd(struct kvm *kvm, void __user *argp)
+{
+	struct kvm_irqfd args;
+
+	if (copy_from_user(&args, argp, sizeof(args)))
+		return -EFAULT;
+	return kvm_irqfd_set(kvm, &args);
+}
+
+static long vm_set_gsi_routing(struct kvm *kvm, struct kvm_irq_routing __user *argp)
+{
+	struct kvm_irq_routing_entry *entries = NULL;
+	struct kvm_irq_routing routing;
+	int r;
+
+	if (copy_from_user(&routing, argp, sizeof(routing)))
+		return -EFAULT;
+	if (!kvm_arch_can_route(kvm) || routing.nr > KVM_MAX_IRQ_ROUTES || routing.flags)
+		return -EINVAL;
+	if (routing.nr) {
+		entries = vmemdup_array_user(argp->entries, routing.nr, sizeof(*entries));
+		if (IS_ERR(entries))
+			return PTR_ERR(entries);
+	}
+	r = kvm_irq_routing_set(kvm, entries, routing.nr);
+	kvfree(entries);
+	return r;
+}
+
+static long vm_signal_msi(struct kvm *kvm, void __user *argp)
+{
+	struct kvm_msi msi;
+
+	if (copy_from_user(&msi, argp, sizeof(msi)))
+		return -EFAULT;
+	return kvm_irq_inject_msi(kvm, &msi);
+}
+
 static long vm_dirty_log(struct kvm *kvm, unsigned int ioctl, void __user *argp)
 {
 	union {
@@ -217,14 +273,16 @@ static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 		return vm_coalesced(kvm, true, argp);
 	case KVM_UNREGISTER_COALESCED_MMIO:
 		return vm_coalesced(kvm, false, argp);
+	case KVM_IOEVENTFD:
+		return vm_ioeventfd(kvm, argp);
 	case KVM_CHECK_EXTENSION:
 		return kvm_check_extension(kvm, arg);
+	case KVM_IRQFD:
+		return vm_irqfd(kvm, argp);
 	case KVM_SET_GSI_ROUTING:
-		/*
-		 * Routes lead to an interrupt controller in the kernel; a VM without one has none.
-		 * VMMs with a controller of their own still ask for the capability.
-		 */
-		return -EINVAL;
+		return vm_set_gsi_routing(kvm, argp);
+	case KVM_SIGNAL_MSI:
+		return vm_signal_msi(kvm, argp);
 	case KVM_GET_STATS_FD:
 		return kvm_vm_stats_fd(kvm);
 	default:
@@ -234,7 +292,10 @@ static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 
 static int vm_release(struct inode *inode, struct file *file)
 {
-	kvm_put(file->private_data);
+	struct kvm *kvm = file->private_data;
+
+	kvm_irqfds_release(kvm);
+	kvm_put(kvm);
 	return 0;
 }
 

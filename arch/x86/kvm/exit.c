@@ -10,6 +10,7 @@
 
 #include "x86.h"
 #include "cpu/cpuid.h"
+#include "irqchip/irqchip.h"
 #include "trace.h"
 
 int kvm_skip_insn(struct kvm_vcpu *vcpu)
@@ -145,6 +146,17 @@ struct page *kvm_arch_vcpu_page(struct kvm_vcpu *vcpu, pgoff_t pgoff)
 
 /* ---- instructions ---------------------------------------------------------------------------------- */
 
+/* The vcpu has nothing to do until an interrupt: whose controllers they are, theirs is the waiting. */
+int kvm_halted(struct kvm_vcpu *vcpu)
+{
+	if (kvm_has_lapic(vcpu)) {
+		vcpu->arch.mp_state = KVM_MP_STATE_HALTED;
+		return 1;
+	}
+	vcpu->run->exit_reason = KVM_EXIT_HLT;
+	return 0;
+}
+
 int kvm_emulate_halt(struct kvm_vcpu *vcpu)
 {
 	int r = kvm_skip_insn(vcpu);
@@ -152,9 +164,7 @@ int kvm_emulate_halt(struct kvm_vcpu *vcpu)
 	vcpu->stat.halt_exits++;
 	if (r <= 0)
 		return r;
-	/* The interrupt controller is userspace's, so is the waiting. */
-	vcpu->run->exit_reason = KVM_EXIT_HLT;
-	return 0;
+	return kvm_halted(vcpu);
 }
 EXPORT_SYMBOL_GPL(kvm_emulate_halt);
 

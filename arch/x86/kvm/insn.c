@@ -18,6 +18,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/regs.h"
 #include "emulate/emulate.h"
+#include "irqchip/irqchip.h"
 #include "mmu/mmu.h"
 #include "trace.h"
 #include <trace/events/kvm.h>
@@ -167,7 +168,8 @@ static int read_device(struct kvm_x86_emulation *em, gpa_t gpa, void *buf, unsig
 	p->gpa = gpa;
 	p->len = len;
 	if (log->done == log->nr - 1 &&
-	    !kvm_io_bus_read(em->vcpu, KVM_MMIO_BUS, gpa, len, p->data)) {
+	    (kvm_lapic_mmio(em->vcpu, gpa, len, p->data, false) ||
+	     !kvm_io_bus_read(em->vcpu, KVM_MMIO_BUS, gpa, len, p->data))) {
 		trace_kvm_mmio(KVM_TRACE_MMIO_READ, len, gpa, p->data);
 		memcpy(buf, p->data, len);
 		log->done++;
@@ -861,7 +863,8 @@ static int deliver_writes(struct kvm_x86_emulation *em)
 	for (; q->done < q->nr; q->done++) {
 		p = &q->piece[q->done];
 		trace_kvm_mmio(KVM_TRACE_MMIO_WRITE, p->len, p->gpa, p->data);
-		if (!kvm_io_bus_write(vcpu, KVM_MMIO_BUS, p->gpa, p->len, p->data))
+		if (kvm_lapic_mmio(vcpu, p->gpa, p->len, p->data, true) ||
+		    !kvm_io_bus_write(vcpu, KVM_MMIO_BUS, p->gpa, p->len, p->data))
 			continue;
 		exit_mmio(em, p, true);
 		vcpu->arch.complete_io = complete_write;
@@ -953,8 +956,7 @@ static int finish(struct kvm_x86_emulation *em, unsigned long rflags_before)
 	}
 	if (unlikely(em->halt)) {
 		vcpu->stat.halt_exits++;
-		vcpu->run->exit_reason = KVM_EXIT_HLT;
-		return 0;
+		return kvm_halted(vcpu);
 	}
 	return deliver_writes(em);
 }
@@ -984,6 +986,54 @@ static int execute(struct kvm_x86_emulation *em)
 	default:
 		return emulation_failed(em, 0);
 	}
+}
+
+/* ---- doorbells that take any width --------------------------------------------------------------------------- */
+
+/* A MOV to memory, within a page, that faulted where it begins. */
+static bool is_plain_store(const struct kvm_x86_emulation *em)
+{
+	const struct emu_insn *insn = &em->emu.insn;
+
+	if (insn->map || !insn->is_mem || offset_in_page(insn->ea) != offset_in_page(em->fault_gpa) ||
+	    offset_in_page(insn->ea) + insn->size > PAGE_SIZE)
+		return false;
+	switch (insn->opcode) {
+	case 0x88 ... 0x89:
+	case 0xa2 ... 0xa3:
+	case 0xc6 ... 0xc7:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * True if the write is done as soon as it is known where the next instruction is: neither value
+ * nor width matter. Whatever does more than to write is emulated as ever, and so finds the same
+ * device on the MMIO bus.
+ */
+static bool rings_doorbell(struct kvm_x86_emulation *em)
+{
+	struct kvm_vcpu *vcpu = em->vcpu;
+
+	if (em->fault_gpa == INVALID_GPA || !is_plain_store(em) ||
+	    kvm_io_bus_write(vcpu, KVM_FAST_MMIO_BUS, em->fault_gpa, 0, NULL))
+		return false;
+	trace_kvm_fast_mmio(em->fault_gpa);
+	return true;
+}
+
+/* The instruction has had its effect. */
+static int go_on_behind(struct kvm_x86_emulation *em)
+{
+	unsigned long rflags = em->emu.rflags;
+
+	em->emu.rip = em->emu.next_rip;
+	em->emu.rflags &= ~X86_EFLAGS_RF;
+	em->emu.shadow = 0;
+	em->emu.nmi_unblocked = false;
+	return finish(em, rflags);
 }
 
 /* ---- entry points -------------------------------------------------------------------------------------------- */
@@ -1046,6 +1096,8 @@ int kvm_emulate_insn(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int flags, const
 		vendor(set_interrupt_shadow)(vcpu, 0);
 		return 1;
 	}
+	if (rcu_access_pointer(vcpu->kvm->buses[KVM_FAST_MMIO_BUS]) && rings_doorbell(em))
+		return go_on_behind(em);
 	trace_insn(em, false);
 	return execute(em);
 }

@@ -10,6 +10,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/mce.h"
 #include "cpu/regs.h"
+#include "irqchip/irqchip.h"
 #include "mmu/mmu.h"
 #include "x86.h"
 
@@ -18,6 +19,8 @@
 			 KVM_X86_QUIRK_LAPIC_MMIO_HOLE | KVM_X86_QUIRK_OUT_7E_INC_RIP | \
 			 KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | KVM_X86_QUIRK_FIX_HYPERCALL_INSN | \
 			 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS | KVM_X86_QUIRK_SLOT_ZAP_ALL)
+
+#define X2APIC_API_KNOWN (KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
 
 /* The three pages of KVM_SET_TSS_ADDR must end below 4 GiB. */
 #define TSS_ADDR_MAX	((unsigned int)-3 * PAGE_SIZE)
@@ -28,6 +31,14 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 {
 	switch (ext) {
 	case KVM_CAP_HLT:
+	case KVM_CAP_IRQCHIP:
+	case KVM_CAP_IRQ_INJECT_STATUS:
+	case KVM_CAP_PIT2:
+	case KVM_CAP_PIT_STATE2:
+	case KVM_CAP_REINJECT_CONTROL:
+	case KVM_CAP_SPLIT_IRQCHIP:
+	case KVM_CAP_TSC_DEADLINE_TIMER:
+	case KVM_CAP_VAPIC:
 	case KVM_CAP_LAST_CPU:
 	case KVM_CAP_MMU_SHADOW_CACHE_CONTROL:
 	case KVM_CAP_SET_TSS_ADDR:
@@ -64,6 +75,8 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 		return kvm_guest_debug_supported();
 	case KVM_CAP_DISABLE_QUIRKS2:
 		return QUIRKS_KNOWN;
+	case KVM_CAP_X2APIC_API:
+		return X2APIC_API_KNOWN;
 	case KVM_CAP_MCE:
 		return KVM_MCE_BANKS;
 	case KVM_CAP_VM_TYPES:
@@ -87,6 +100,16 @@ static int enable_max_vcpu_ids(struct kvm *kvm, u64 ids)
 		kvm->arch.max_vcpu_ids = ids;
 		r = 0;
 	}
+	mutex_unlock(&kvm->lock);
+	return r;
+}
+
+static int enable_split_irqchip(struct kvm *kvm, u64 nr_routes)
+{
+	int r;
+
+	mutex_lock(&kvm->lock);
+	r = kvm_irqchip_split(kvm, nr_routes);
 	mutex_unlock(&kvm->lock);
 	return r;
 }
@@ -123,6 +146,13 @@ int kvm_arch_vm_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
 		return 0;
 	case KVM_CAP_MAX_VCPU_ID:
 		return enable_max_vcpu_ids(kvm, arg);
+	case KVM_CAP_SPLIT_IRQCHIP:
+		return enable_split_irqchip(kvm, arg);
+	case KVM_CAP_X2APIC_API:
+		if (arg & ~(u64)X2APIC_API_KNOWN)
+			return -EINVAL;
+		WRITE_ONCE(kvm->arch.x2apic_api, kvm->arch.x2apic_api | arg);
+		return 0;
 	default:
 		return -EINVAL;
 	}
@@ -274,7 +304,7 @@ long kvm_arch_vm_ioctl(struct kvm *kvm, unsigned int ioctl, unsigned long arg)
 	case KVM_GET_TSC_KHZ:
 		return READ_ONCE(kvm->arch.default_tsc_khz);
 	default:
-		return -ENOTTY;
+		return kvm_irqchip_ioctl(kvm, ioctl, arg);
 	}
 }
 
@@ -286,12 +316,33 @@ static int get_mp_state(struct kvm_vcpu *vcpu, struct kvm_mp_state *state)
 	return 0;
 }
 
-/* The other states are those of a local APIC in the kernel. */
+/* The states other than running are those of a local APIC in the kernel. */
+static bool mp_state_valid(struct kvm_vcpu *vcpu, u32 state)
+{
+	switch (state) {
+	case KVM_MP_STATE_RUNNABLE:
+		return true;
+	case KVM_MP_STATE_UNINITIALIZED:
+	case KVM_MP_STATE_INIT_RECEIVED:
+	case KVM_MP_STATE_SIPI_RECEIVED:
+	case KVM_MP_STATE_HALTED:
+		return kvm_has_lapic(vcpu);
+	default:
+		return false;
+	}
+}
+
 static int set_mp_state(struct kvm_vcpu *vcpu, const struct kvm_mp_state *state)
 {
-	if (state->mp_state != KVM_MP_STATE_RUNNABLE)
+	if (!mp_state_valid(vcpu, state->mp_state))
 		return -EINVAL;
-	vcpu->arch.mp_state = KVM_MP_STATE_RUNNABLE;
+	if (state->mp_state == KVM_MP_STATE_SIPI_RECEIVED) {
+		/* It has been received and waits to be obeyed. */
+		vcpu->arch.mp_state = KVM_MP_STATE_INIT_RECEIVED;
+		set_bit(KVM_LAPIC_STARTUP, &vcpu->arch.lapic->signals);
+	} else {
+		vcpu->arch.mp_state = state->mp_state;
+	}
 	kvm_request(vcpu, KVM_REQ_EVENT);
 	return 0;
 }
@@ -387,6 +438,56 @@ static long vcpu_set_tsc_khz(struct kvm_vcpu *vcpu, unsigned long khz)
 	return khz == (u32)khz ? kvm_set_tsc_khz(vcpu, khz) : -EINVAL;
 }
 
+static long set_vapic_addr(struct kvm_vcpu *vcpu, void __user *argp)
+{
+	struct kvm_vapic_addr va;
+	u32 probe;
+
+	if (!kvm_has_lapic(vcpu))
+		return -EINVAL;
+	if (copy_from_user(&va, argp, sizeof(va)))
+		return -EFAULT;
+	if (va.vapic_addr && kvm_guest_read(vcpu, va.vapic_addr, &probe, sizeof(probe)))
+		return -EINVAL;
+	vcpu->arch.vapic_addr = va.vapic_addr;
+	return 0;
+}
+
+static long tpr_access_reporting(struct kvm_vcpu *vcpu, void __user *argp)
+{
+	struct kvm_tpr_access_ctl ctl;
+
+	if (copy_from_user(&ctl, argp, sizeof(ctl)))
+		return -EFAULT;
+	if (ctl.flags)
+		return -EINVAL;
+	vcpu->arch.report_tpr = ctl.enabled;
+	return copy_to_user(argp, &ctl, sizeof(ctl)) ? -EFAULT : 0;
+}
+
+static long lapic_ioctl(struct kvm_vcpu *vcpu, bool set, void __user *argp)
+{
+	struct kvm_lapic_state *state;
+	long r;
+
+	if (!kvm_has_lapic(vcpu))
+		return -EINVAL;
+	state = kzalloc(sizeof(*state), GFP_KERNEL_ACCOUNT);
+	if (!state)
+		return -ENOMEM;
+	if (set) {
+		r = -EFAULT;
+		if (!copy_from_user(state, argp, sizeof(*state)))
+			r = kvm_lapic_set_state(vcpu, state);
+	} else {
+		r = kvm_lapic_get_state(vcpu, state);
+		if (!r && copy_to_user(argp, state, sizeof(*state)))
+			r = -EFAULT;
+	}
+	kfree(state);
+	return r;
+}
+
 long kvm_arch_vcpu_ioctl(struct kvm_vcpu *vcpu, unsigned int ioctl, unsigned long arg)
 {
 	void __user *argp = (void __user *)arg;
@@ -395,6 +496,13 @@ long kvm_arch_vcpu_ioctl(struct kvm_vcpu *vcpu, unsigned int ioctl, unsigned lon
 	case KVM_NMI:
 		kvm_queue_nmi(vcpu);
 		return 0;
+	case KVM_GET_LAPIC:
+	case KVM_SET_LAPIC:
+		return lapic_ioctl(vcpu, ioctl == KVM_SET_LAPIC, argp);
+	case KVM_SET_VAPIC_ADDR:
+		return set_vapic_addr(vcpu, argp);
+	case KVM_TPR_ACCESS_REPORTING:
+		return tpr_access_reporting(vcpu, argp);
 	case KVM_GET_MSRS:
 		return kvm_vcpu_msrs_ioctl(vcpu, argp, false);
 	case KVM_SET_MSRS:

@@ -11,6 +11,7 @@
 #include "x86.h"
 #include "cpu/cpuid.h"
 #include "cpu/regs.h"
+#include "irqchip/irqchip.h"
 #include "mmu/mmu.h"
 
 #define CREATE_TRACE_POINTS
@@ -176,11 +177,19 @@ int kvm_arch_vm_create(struct kvm *kvm, unsigned long type)
 	kvm->arch.vm_type = type;
 	kvm_mmu_vm_init(kvm);
 	kvm_tsc_vm_init(kvm);
+	kvm_lapic_vm_init(kvm);
 	return kvm_x86_ops.vm_create(kvm);
+}
+
+void kvm_arch_vm_quiesce(struct kvm *kvm)
+{
+	kvm_irqchip_quiesce(kvm);
 }
 
 void kvm_arch_vm_destroy(struct kvm *kvm)
 {
+	kvm_irqchip_destroy(kvm);
+	kvm_lapic_vm_destroy(kvm);
 	kvm_mmu_vm_destroy(kvm);
 	kvm_x86_ops.vm_destroy(kvm);
 }

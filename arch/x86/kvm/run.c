@@ -16,6 +16,7 @@
 #include "mmu/mmu.h"
 #include "cpu/cpuid.h"
 #include "cpu/regs.h"
+#include "irqchip/irqchip.h"
 #include "trace.h"
 
 /* ---- requests ------------------------------------------------------------------------------------- */
@@ -49,10 +50,25 @@ static int serve_requests(struct kvm_vcpu *vcpu)
 	}
 	if (kvm_request_take(vcpu, KVM_REQ_INTERCEPTS))
 		kvm_x86_ops.update_msr_intercepts(vcpu);
+	if (kvm_request_take(vcpu, KVM_REQ_LAPIC_TIMER))
+		kvm_lapic_timer_fired(vcpu);
+	if (kvm_request_take(vcpu, KVM_REQ_REPORT_TPR)) {
+		vcpu->run->exit_reason = KVM_EXIT_TPR_ACCESS;
+		return 0;
+	}
+	if (kvm_request_take(vcpu, KVM_REQ_IOAPIC_EOI)) {
+		vcpu->run->exit_reason = KVM_EXIT_IOAPIC_EOI;
+		vcpu->run->eoi.vector = vcpu->arch.eoi_vector;
+		return 0;
+	}
 	if (kvm_request_take(vcpu, KVM_REQ_NMI))
 		kvm_collect_nmis(vcpu);
 	if (kvm_request_take(vcpu, KVM_REQ_EVENT)) {
 		vcpu->stat.req_event++;
+		/* An INIT leaves a vcpu that waits for its STARTUP: nothing to enter for. */
+		kvm_lapic_take_signals(vcpu);
+		if (unlikely(vcpu->arch.mp_state != KVM_MP_STATE_RUNNABLE))
+			return 1;
 		return kvm_inject_events(vcpu);
 	}
 	return 1;
@@ -102,6 +118,12 @@ static int enter_guest(struct kvm_vcpu *vcpu)
 		r = serve_requests(vcpu);
 		if (r <= 0)
 			return r;
+		if (unlikely(vcpu->arch.mp_state != KVM_MP_STATE_RUNNABLE))
+			return 1;
+	}
+	if (unlikely(vcpu->arch.vapic_addr)) {
+		kvm_srcu_lock(vcpu);
+		kvm_lapic_to_vapic(vcpu);
 	}
 	kvm_srcu_unlock(vcpu);
 
@@ -144,7 +166,33 @@ static int enter_guest(struct kvm_vcpu *vcpu)
 	account_guest_time_end();
 	preempt_enable();
 
+	if (unlikely(vcpu->arch.vapic_addr))
+		kvm_lapic_from_vapic(vcpu);
 	return vendor(handle_exit)(vcpu);
+}
+
+/*
+ * Halted, or waiting to be started. The vcpu sleeps until something may have changed that; 1 when it
+ * can run, or -errno.
+ */
+static int wait_until_runnable(struct kvm_vcpu *vcpu)
+{
+	while (vcpu->arch.mp_state != KVM_MP_STATE_RUNNABLE) {
+		if (kvm_request_test(vcpu, KVM_REQ_VM_DEAD))
+			return -EIO;
+		if (signal_pending(current)) {
+			vcpu->run->exit_reason = KVM_EXIT_INTR;
+			vcpu->stat.signal_exits++;
+			return -EINTR;
+		}
+		kvm_vcpu_halt(vcpu);
+		kvm_lapic_take_signals(vcpu);
+		if (vcpu->arch.mp_state == KVM_MP_STATE_HALTED && kvm_arch_vcpu_runnable(vcpu)) {
+			vcpu->arch.mp_state = KVM_MP_STATE_RUNNABLE;
+			kvm_request(vcpu, KVM_REQ_EVENT);
+		}
+	}
+	return 1;
 }
 
 static int run_loop(struct kvm_vcpu *vcpu)
@@ -160,6 +208,11 @@ static int run_loop(struct kvm_vcpu *vcpu)
 			vcpu->arch.note_quiescent = true;
 			r = kvm_serve_host(vcpu);
 			if (r)
+				return r;
+		}
+		if (unlikely(vcpu->arch.mp_state != KVM_MP_STATE_RUNNABLE)) {
+			r = wait_until_runnable(vcpu);
+			if (r <= 0)
 				return r;
 		}
 		r = enter_guest(vcpu);
@@ -185,7 +238,9 @@ static void tell_userspace(struct kvm_vcpu *vcpu)
 	run->cr8 = kvm_get_cr8(vcpu);
 	run->apic_base = vcpu->arch.apic_base;
 	run->flags = 0;
-	run->ready_for_interrupt_injection = kvm_interrupt_ready(vcpu);
+	/* With all controllers in the kernel nothing is ever to be injected by userspace. */
+	run->ready_for_interrupt_injection =
+		vcpu->kvm->arch.irqchip_mode == KVM_IRQCHIP_KERNEL || kvm_interrupt_ready(vcpu);
 	if (unlikely(run->kvm_valid_regs))
 		kvm_sync_regs_store(vcpu);
 }
@@ -209,7 +264,7 @@ static int run_vcpu(struct kvm_vcpu *vcpu)
 		if (r)
 			return r;
 	}
-	if (kvm_set_cr8(vcpu, vcpu->run->cr8))
+	if (!kvm_has_lapic(vcpu) && kvm_set_cr8(vcpu, vcpu->run->cr8))
 		return -EINVAL;
 	r = complete_io(vcpu);
 	if (r <= 0)
@@ -247,7 +302,17 @@ void kvm_arch_vcpu_put(struct kvm_vcpu *vcpu)
 
 bool kvm_arch_vcpu_runnable(struct kvm_vcpu *vcpu)
 {
-	return vcpu->arch.mp_state == KVM_MP_STATE_RUNNABLE || kvm_vcpu_has_events(vcpu);
+	switch (vcpu->arch.mp_state) {
+	case KVM_MP_STATE_RUNNABLE:
+		return true;
+	case KVM_MP_STATE_HALTED:
+		if (kvm_request_take(vcpu, KVM_REQ_LAPIC_TIMER))
+			kvm_lapic_timer_fired(vcpu);
+		return kvm_vcpu_has_events(vcpu) || READ_ONCE(vcpu->arch.lapic->signals) ||
+		       ((vcpu->arch.rflags & X86_EFLAGS_IF) && kvm_irq_waiting(vcpu));
+	default:
+		return READ_ONCE(vcpu->arch.lapic->signals);
+	}
 }
 
 /* Segment registers after reset: real mode, with the first instruction 16 bytes below 4 GiB. */
@@ -305,6 +370,7 @@ void kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init)
 	vcpu->arch.hflags = 0;
 	vcpu->arch.must_exit = false;
 
+	kvm_lapic_reset(vcpu, init);
 	kvm_fpu_reset(vcpu, init);
 	kvm_debug_reset(vcpu);
 	kvm_x86_ops.vcpu_reset(vcpu, init);
@@ -358,12 +424,22 @@ int kvm_arch_vcpu_create(struct kvm_vcpu *vcpu)
 
 	kvm_msr_vcpu_init(vcpu);
 	kvm_cpuid_vcpu_init(vcpu);
+	if (kvm_has_irqchip(vcpu->kvm)) {
+		r = kvm_lapic_create(vcpu);
+		if (r)
+			goto err_vendor;
+		/* All but the first wait for INIT and STARTUP. */
+		if (vcpu->vcpu_id != vcpu->kvm->arch.bsp_vcpu_id)
+			vcpu->arch.mp_state = KVM_MP_STATE_UNINITIALIZED;
+	}
 	kvm_vcpu_load(vcpu);
 	kvm_vcpu_reset(vcpu, false);
 	kvm_tsc_vcpu_init(vcpu);
 	kvm_vcpu_put(vcpu);
 	return 0;
 
+err_vendor:
+	kvm_x86_ops.vcpu_destroy(vcpu);
 err_mmu:
 	kvm_mmu_vcpu_destroy(vcpu);
 err_fpu:
@@ -375,10 +451,13 @@ err_pio:
 
 void kvm_arch_vcpu_postcreate(struct kvm_vcpu *vcpu)
 {
+	if (kvm_has_lapic(vcpu))
+		kvm_lapic_update_map(vcpu->kvm);
 }
 
 void kvm_arch_vcpu_destroy(struct kvm_vcpu *vcpu)
 {
+	kvm_lapic_destroy(vcpu);
 	kvm_x86_ops.vcpu_destroy(vcpu);
 	kvm_emulation_free(vcpu);
 	kvm_mmu_vcpu_destroy(vcpu);

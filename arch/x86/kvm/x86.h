@@ -220,6 +220,7 @@ int kvm_vcpu_interrupt(struct kvm_vcpu *vcpu, struct kvm_interrupt *irq);	/* KVM
 /* ---- exit.c: exits that both vendors have -------------------------------------------------------------- */
 
 int kvm_skip_insn(struct kvm_vcpu *vcpu);	/* with single-step; 1/0/-errno */
+int kvm_halted(struct kvm_vcpu *vcpu);		/* HLT is done: wait, here or in userspace; 1/0 */
 int kvm_emulate_halt(struct kvm_vcpu *vcpu);
 int kvm_emulate_hypercall(struct kvm_vcpu *vcpu);
 int kvm_emulate_xsetbv(struct kvm_vcpu *vcpu);

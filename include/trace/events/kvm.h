@@ -95,6 +95,36 @@ TRACE_EVENT(kvm_halt_poll_ns,
 		  __entry->grow ? "grows" : "shrinks", __entry->old, __entry->new)
 );
 
+/* ---- interrupts ----------------------------------------------------------------------------------- */
+
+/* A source sets a line to @level: KVM_*_IRQ_SOURCE_ID. */
+TRACE_EVENT(kvm_set_irq,
+	TP_PROTO(unsigned int gsi, int level, int irq_source_id),
+	TP_ARGS(gsi, level, irq_source_id),
+
+	TP_STRUCT__entry(
+		__field(unsigned int, gsi) __field(int, level) __field(int, irq_source_id)
+	),
+
+	TP_fast_assign(
+		__entry->irq_source_id = irq_source_id;
+		__entry->level = level;
+		__entry->gsi = gsi;
+	),
+
+	TP_printk("gsi %u level %d source %d", __entry->gsi, __entry->level,
+		  __entry->irq_source_id)
+);
+
+/* The guest has acknowledged the interrupt of a controller's pin. */
+TRACE_EVENT(kvm_ack_irq,
+	TP_PROTO(unsigned int irqchip, unsigned int pin),
+	TP_ARGS(irqchip, pin),
+	TP_STRUCT__entry(__field(unsigned int, irqchip) __field(unsigned int, pin)),
+	TP_fast_assign(__entry->pin = pin; __entry->irqchip = irqchip;),
+	TP_printk("irqchip %u pin %u", __entry->irqchip, __entry->pin)
+);
+
 /* ---- memory-mapped I/O, FPU ----------------------------------------------------------------------- */
 
 /* Values of kvm_mmio's type; perf tells reads from writes by them. */

@@ -26,6 +26,8 @@
 struct kvm_memory_slot;
 struct kvm_x86_emulation;
 
+#define KVM_NR_IRQCHIPS		3	/* PIC master, PIC slave, IOAPIC */
+#define KVM_IRQCHIP_PINS	24
 #define KVM_MAX_VCPUS		1024
 #define KVM_HALT_POLL_NS_DEFAULT 200000
 #define KVM_MAX_VCPU_IDS	4096
@@ -48,8 +50,9 @@ struct kvm_x86_emulation;
 #define KVM_REQ_TRIPLE_FAULT	(KVM_REQ_ARCH_BASE + 2)
 #define KVM_REQ_MMU_ROOT	(KVM_REQ_ARCH_BASE + 3)	/* load a page table root before entry */
 #define KVM_REQ_TLB_FLUSH_GUEST	(KVM_REQ_ARCH_BASE + 4)	/* as the guest's own CR3 load would */
-#define KVM_REQ_REPORT_TPR	(KVM_REQ_ARCH_BASE + 5)
-#define KVM_REQ_CLOCK_UPDATE	(KVM_REQ_ARCH_BASE + 6)
+#define KVM_REQ_LAPIC_TIMER	(KVM_REQ_ARCH_BASE + 5)	/* the local APIC's timer ran out */
+#define KVM_REQ_IOAPIC_EOI	(KVM_REQ_ARCH_BASE + 6)	/* tell userspace's IOAPIC of arch.eoi_vector */
+#define KVM_REQ_REPORT_TPR	(KVM_REQ_ARCH_BASE + 8)	/* tell userspace of a TPR access */
 #define KVM_REQ_INTERCEPTS	(KVM_REQ_ARCH_BASE + 7)	/* recompute the vendor's MSR intercepts */
 
 /* ---- registers -------------------------------------------------------------------------------- */
@@ -187,6 +190,10 @@ struct kvm_vcpu_arch {
 	bool smi_pending;
 	atomic_t nmi_queued;		/* raised by others, at most 2 count */
 	u32 mp_state;
+	struct kvm_lapic *lapic;	/* NULL: userspace has the interrupt controllers */
+	u8 eoi_vector;			/* of KVM_REQ_IOAPIC_EOI */
+	gpa_t vapic_addr;		/* KVM_SET_VAPIC_ADDR; 0: none */
+	bool report_tpr;		/* KVM_TPR_ACCESS_REPORTING */
 	bool note_quiescent;		/* tell RCU at the next entry: an interrupt ended the last one */
 	bool must_exit;			/* an event waits behind the one being injected */
 
@@ -250,6 +257,17 @@ struct kvm_vcpu_arch {
 #define KVM_DEBUGREG_LOADED	BIT(0)	/* hardware holds the guest's breakpoints; read back on exit */
 #define KVM_DEBUGREG_BP		BIT(1)	/* some breakpoint is enabled: load DR0-3 before entry */
 
+enum kvm_irqchip_mode {
+	KVM_IRQCHIP_NONE,	/* all in userspace */
+	KVM_IRQCHIP_SPLIT,	/* local APICs here, the rest in userspace */
+	KVM_IRQCHIP_KERNEL,
+};
+
+struct apic_map;
+struct kvm_irqchips;
+struct kvm_lapic;
+struct kvm_pit_device;
+
 struct kvm_arch {
 	unsigned long vm_type;
 	struct kvm_vm_mmu mmu;
@@ -261,6 +279,14 @@ struct kvm_arch {
 	bool platform_info_hidden;	/* KVM_CAP_MSR_PLATFORM_INFO: the guest must not read it */
 	u32 user_space_msr_mask;
 	u32 bsp_vcpu_id;
+
+	/* Interrupt controllers (irqchip/). The mode is set once, under kvm->lock, before any vcpu. */
+	enum kvm_irqchip_mode irqchip_mode;
+	struct kvm_irqchips *irqchips;		/* PIC and IOAPIC, with KVM_IRQCHIP_KERNEL */
+	struct kvm_pit_device *pit;		/* kvm->lock */
+	struct apic_map __rcu *apic_map;	/* who has which id; replaced under the lock */
+	struct mutex apic_map_lock;
+	u64 x2apic_api;				/* KVM_CAP_X2APIC_API's flags */
 	u32 max_vcpu_ids;
 	gpa_t identity_map_addr;
 	gpa_t tss_addr;

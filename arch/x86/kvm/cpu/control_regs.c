@@ -4,6 +4,7 @@
  * and what follows from them (mode of the MMU, flushes, bits in CPUID). The vendor only stores
  * what was found good here. APM 2, chapters 3, 5 and 14.7; SDM 3, 2.5 and 4.1.2; SDM 1, 13.3.
  */
+#include "../irqchip/irqchip.h"
 #include "../x86.h"
 #include "cpuid.h"
 #include "regs.h"
@@ -187,6 +188,8 @@ int kvm_set_cr8(struct kvm_vcpu *vcpu, unsigned long cr8)
 {
 	if (cr8 & ~0xful)
 		return 1;
+	if (kvm_has_lapic(vcpu))
+		kvm_lapic_set_cr8(vcpu, cr8);
 	vcpu->arch.cr8 = cr8;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "../irqchip/irqchip.h"
 #include "../x86.h"
 #include "../trace.h"
 #include "cpuid.h"
@@ -270,6 +271,8 @@ void kvm_cpu_caps_init(void)
 
 	/* Made by software. */
 	kvm_cpu_cap_set(X86_FEATURE_HYPERVISOR);
+	/* Of the local APIC in the kernel: VMMs that have their own take it away. */
+	kvm_cpu_cap_set(X86_FEATURE_X2APIC);
 	kvm_cpu_cap_set(X86_FEATURE_TSC_ADJUST);
 	kvm_cpu_cap_set(X86_FEATURE_ARAT);
 }
@@ -874,6 +877,7 @@ static int cpuid_install(struct kvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries
 	swap(*new, vcpu->arch.cpuid);
 	if (kvm_x86_ops.cpuid_changed)
 		kvm_x86_ops.cpuid_changed(vcpu);
+	kvm_lapic_cpuid_changed(vcpu);
 	kvm_mmu_mode_changed(vcpu);
 free:
 	kvfree(new->entries);

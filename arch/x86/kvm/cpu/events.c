@@ -11,6 +11,7 @@
 #include <asm/trapnr.h>
 
 #include "../x86.h"
+#include "../irqchip/irqchip.h"
 #include "regs.h"
 #include "../trace.h"
 
@@ -237,6 +238,8 @@ int kvm_vcpu_interrupt(struct kvm_vcpu *vcpu, struct kvm_interrupt *irq)
 {
 	if (irq->irq >= 256)
 		return -EINVAL;
+	if (vcpu->kvm->arch.irqchip_mode == KVM_IRQCHIP_KERNEL)
+		return -ENXIO;
 	kvm_queue_interrupt(vcpu, irq->irq, false);
 	return 0;
 }
@@ -271,6 +274,17 @@ static bool inject_again(struct kvm_vcpu *vcpu)
 	return true;
 }
 
+/* What the controllers have to say next. */
+static void inject_waiting(struct kvm_vcpu *vcpu)
+{
+	int vector = kvm_irq_take(vcpu);
+
+	if (vector < 0)
+		return;
+	vcpu->arch.interrupt = (struct kvm_interrupt_event) { .injected = true, .nr = vector };
+	kvm_x86_ops.inject_interrupt(vcpu, false);
+}
+
 static bool userspace_wants_window(struct kvm_vcpu *vcpu)
 {
 	return READ_ONCE(vcpu->run->request_interrupt_window);
@@ -299,6 +313,13 @@ int kvm_inject_events(struct kvm_vcpu *vcpu)
 		}
 		if (vcpu->arch.nmi_pending && !vcpu->arch.must_exit)
 			kvm_x86_ops.open_nmi_window(vcpu);
+	}
+	if (kvm_irq_waiting(vcpu)) {
+		if (!busy && vendor(interrupt_allowed)(vcpu))
+			inject_waiting(vcpu);
+		/* There may be another behind it. */
+		if (kvm_irq_waiting(vcpu))
+			kvm_x86_ops.open_irq_window(vcpu);
 	}
 	if (userspace_wants_window(vcpu))
 		kvm_x86_ops.open_irq_window(vcpu);

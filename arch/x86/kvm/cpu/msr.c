@@ -11,6 +11,7 @@
 #include <linux/uaccess.h>
 #include <asm/mtrr.h>
 
+#include "../irqchip/irqchip.h"
 #include "../x86.h"
 #include "../trace.h"
 #include "cpuid.h"
@@ -110,6 +111,13 @@ int kvm_set_apic_base(struct kvm_vcpu *vcpu, u64 base, bool host)
 
 	if (!kvm_apic_base_valid(vcpu, base))
 		return 1;
+	if (kvm_has_lapic(vcpu)) {
+		if (kvm_lapic_set_base(vcpu, base, host))
+			return 1;
+		if ((old ^ base) & MSR_IA32_APICBASE_ENABLE)
+			kvm_cpuid_update_runtime(vcpu);
+		return 0;
+	}
 	/* Into x2APIC mode only from xAPIC mode, out of it only by disabling the APIC. */
 	if (!host && ((old ^ base) & X2APIC_ENABLE) &&
 	    !(base & X2APIC_ENABLE ? old & MSR_IA32_APICBASE_ENABLE :
@@ -387,6 +395,13 @@ static int other_msr_get(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 	return MSR_UNKNOWN;
 }
 
+/* Registers of the local APIC: those of x2APIC mode, and the deadline of its timer. */
+static bool is_apic_msr(u32 index)
+{
+	return index - LAPIC_MSR_FIRST <= LAPIC_MSR_LAST - LAPIC_MSR_FIRST ||
+	       index == MSR_IA32_TSC_DEADLINE;
+}
+
 static int msr_get(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 {
 	switch (index) {
@@ -428,6 +443,8 @@ static int msr_get(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 	case MSR_AMD64_OSVW_STATUS:
 		return amd_msr_get(vcpu, index, data);
 	}
+	if (is_apic_msr(index))
+		return kvm_lapic_get_msr(vcpu, index, data) ? MSR_GP : MSR_OK;
 	if (!kvm_x86_ops.get_msr(vcpu, index, data, host))
 		return MSR_OK;
 	return other_msr_get(vcpu, index, data, host);
@@ -642,6 +659,8 @@ static int msr_set(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 	case MSR_AMD64_OSVW_STATUS:
 		return amd_msr_set(vcpu, index, data, host);
 	}
+	if (is_apic_msr(index))
+		return kvm_lapic_set_msr(vcpu, index, data) ? MSR_GP : MSR_OK;
 	r = vendor_msr_set(vcpu, index, data, host);
 	return r == MSR_UNKNOWN ? other_msr_set(vcpu, index, data, host) : r;
 }

@@ -187,7 +187,7 @@ static void sregs_write(struct kvm_vcpu *vcpu, const struct sregs_common *s)
 	kvm_x86_ops.set_idt(vcpu, &dt);
 
 	vcpu->arch.cr2 = s->cr2;
-	vcpu->arch.cr8 = s->cr8 & 0xf;
+	kvm_set_cr8(vcpu, s->cr8 & 0xf);
 	kvm_x86_ops.set_efer(vcpu, s->efer);
 	kvm_x86_ops.set_cr0(vcpu, s->cr0);
 	kvm_x86_ops.set_cr4(vcpu, s->cr4);

@@ -219,6 +219,9 @@ struct emu_insn {
 	u8 bytes[EMU_INSN_BUFFER];
 };
 
+/* Bytes that one round of INS or OUTS moves. */
+#define EMU_MAX_BATCH	1024u
+
 struct emulator {
 	/*
 	 * Given by the caller before emu_decode(). gpr, rip and rflags are brought up to date when
@@ -251,6 +254,7 @@ struct emulator {
 	u64 dst_linear;
 	u8 seg_valid;			/* which of seg[] have been read */
 	struct emu_segment seg[6];
+	u8 batch[EMU_MAX_BATCH];	/* on its way between a port and memory */
 };
 
 /*

@@ -10,8 +10,6 @@
 /* How long a repeated instruction may keep the caller waiting */
 #define MAX_ITERATIONS	1024
 
-/* What INS and OUTS move at once */
-#define MAX_BATCH	1024u
 #define PAGE_BYTES	4096u
 
 static inline u64 source_offset(struct emulator *emu)
@@ -191,7 +189,7 @@ static int batch(struct emulator *emu, unsigned int seg, u64 offset, bool write,
 		 u64 *linear)
 {
 	const struct emu_insn *insn = &emu->insn;
-	u64 size = insn->size, n = MAX_BATCH / size, room;
+	u64 size = insn->size, n = EMU_MAX_BATCH / size, room;
 	int rc;
 
 	rc = emu_linear(emu, seg, offset, size, write, linear);
@@ -247,7 +245,6 @@ int emu_exec_ins(struct emulator *emu)
 	u16 port = emu->gpr[EMU_RDX];
 	u64 left = elements_left(emu), n = left, linear;
 	unsigned int size = emu->insn.size;
-	u8 buf[MAX_BATCH];
 	int rc;
 
 	rc = emu_io_allowed(emu, port, size);
@@ -259,10 +256,10 @@ int emu_exec_ins(struct emulator *emu)
 	rc = emu->ops->probe_write(emu, linear, n * size);
 	if (rc != EMU_DONE)
 		return rc;
-	rc = emu->ops->pio_in(emu, port, size, buf, n);
+	rc = emu->ops->pio_in(emu, port, size, emu->batch, n);
 	if (rc != EMU_DONE)
 		return rc;
-	rc = emu->ops->write(emu, linear, buf, n * size, 0);
+	rc = emu->ops->write(emu, linear, emu->batch, n * size, 0);
 	if (rc != EMU_DONE)
 		return rc;
 	return commit_batch(emu, EMU_RDI, left, n);
@@ -273,7 +270,6 @@ int emu_exec_outs(struct emulator *emu)
 	const struct emu_insn *insn = &emu->insn;
 	u16 port = emu->gpr[EMU_RDX];
 	u64 left = elements_left(emu), n = left, linear;
-	u8 buf[MAX_BATCH];
 	int rc;
 
 	rc = emu_io_allowed(emu, port, insn->size);
@@ -282,10 +278,10 @@ int emu_exec_outs(struct emulator *emu)
 	rc = batch(emu, insn->seg, source_offset(emu), false, &n, &linear);
 	if (rc != EMU_DONE)
 		return rc;
-	rc = emu->ops->read(emu, linear, buf, n * insn->size, 0);
+	rc = emu->ops->read(emu, linear, emu->batch, n * insn->size, 0);
 	if (rc != EMU_DONE)
 		return rc;
-	rc = emu->ops->pio_out(emu, port, insn->size, buf, n);
+	rc = emu->ops->pio_out(emu, port, insn->size, emu->batch, n);
 	if (rc != EMU_DONE)
 		return rc;
 	return commit_batch(emu, EMU_RSI, left, n);

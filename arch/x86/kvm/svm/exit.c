@@ -100,7 +100,7 @@ static int handle_exception(struct kvm_vcpu *vcpu, u8 vector)
 /* CR8 without an interrupt controller in the kernel: userspace's may now have one to deliver. */
 static int tpr_written(struct kvm_vcpu *vcpu, unsigned long before, int r)
 {
-	if (r != 1 || before <= kvm_get_cr8(vcpu))
+	if (r != 1 || vcpu->arch.lapic || before <= kvm_get_cr8(vcpu))
 		return r;
 	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
 	return 0;

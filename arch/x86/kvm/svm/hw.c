@@ -175,7 +175,7 @@ int svm_cpu_enable(void)
 	wrmsrl(MSR_EFER, efer | EFER_SVME);
 	wrmsrl(MSR_VM_HSAVE_PA, page_to_phys(sc->host_save));
 
-	sc->asid_generation = 1;
+	sc->asid_generation++;			/* what vcpus remember from before is void */
 	sc->max_asid = svm_hw.nr_asids - 1;
 	sc->next_asid = sc->max_asid + 1;	/* the first vcpu starts a generation and flushes */
 	sc->last_vmcb = NULL;

@@ -184,7 +184,10 @@ static void another_runs(void)
 /* Calls that wait are interrupted; descriptors kept by mistake must not be all. */
 static void prepare(void)
 {
-	struct itimerval timer = { .it_value.tv_usec = 20000, .it_interval.tv_usec = 20000 };
+	struct timeval period = {
+		.tv_sec = slowness() * 20 / 1000, .tv_usec = slowness() * 20 % 1000 * 1000,
+	};
+	struct itimerval timer = { .it_value = period, .it_interval = period };
 	struct sigaction action = { .sa_handler = on_alarm };
 	struct rlimit limit = { .rlim_cur = 4096, .rlim_max = 4096 };
 
@@ -273,6 +276,7 @@ int main(int argc, char **argv)
 		{ "requests of all three in turns", fuzz_all, 300 },
 	};
 
+	calls = calls / slowness() + 1;
 	if (argc > 1)
 		calls = strtoul(argv[1], NULL, 0);
 	if (argc > 2)

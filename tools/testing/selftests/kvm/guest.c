@@ -231,13 +231,24 @@ void guest_load_sized(struct guest *g, const uint8_t *code, const uint8_t *end)
 	g->code = code;
 }
 
+/* A signal may come in between, as the kernel waits for other users of the address space. */
+static int create_vm(int kvm)
+{
+	int vm;
+
+	do
+		vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	while (vm < 0 && errno == EINTR);
+	return must(vm);
+}
+
 struct guest *guest_new_sized(enum guest_mode mode, const uint8_t *code, const uint8_t *end)
 {
 	struct guest *g = calloc(1, sizeof(*g));
 
 	check(g);
 	g->kvm = open_kvm();
-	g->vm = must(ioctl(g->kvm, KVM_CREATE_VM, 0));
+	g->vm = create_vm(g->kvm);
 	g->memory = map_pages(GUEST_MEMORY);
 	must(vm_set_slot(g->vm, 0, 0, 0, GUEST_MEMORY, g->memory));
 	g->vcpu = must(ioctl(g->vm, KVM_CREATE_VCPU, 0));

@@ -66,8 +66,7 @@ void note(const char *format, ...)
 	va_end(args);
 }
 
-/* Slow hosts, such as kernels full of checks, multiply all time limits. */
-static unsigned int time_factor(void)
+unsigned int slowness(void)
 {
 	const char *text = getenv("TIME_FACTOR");
 	unsigned long factor = text ? strtoul(text, NULL, 10) : 1;
@@ -83,7 +82,7 @@ static void on_limit(int number)
 /* The time limit is the runner's own, because some cases use the child's alarm. */
 static int run_case(const struct test_case *test)
 {
-	unsigned int limit = (test->seconds ? test->seconds : CASE_SECONDS) * time_factor();
+	unsigned int limit = (test->seconds ? test->seconds : CASE_SECONDS) * slowness();
 	struct sigaction action = { .sa_handler = on_limit };
 	bool late = false;
 	int status;
@@ -194,7 +193,7 @@ uint64_t now_ns(void)
 
 void sleep_ms(unsigned int ms)
 {
-	uint64_t end = now_ns() + ms * 1000000ull;
+	uint64_t end = now_ns() + ms * 1000000ull * slowness();
 	struct timespec until = { end / NS_PER_S, end % NS_PER_S };
 
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)

@@ -77,6 +77,13 @@ void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 			fail("%s: %s instead of %s", #call, strerror(errno), #error); \
 	} while (0)
 
+/*
+ * How many times slower than usual the host is, such as one with a kernel full of checks: time
+ * limits and sleeps are multiplied by it, and long tests do so much less. TIME_FACTOR in the
+ * environment.
+ */
+unsigned int slowness(void);
+
 int open_kvm(void);
 int extension(int fd, unsigned long capability);
 void need_extension(int fd, unsigned long capability, const char *name);
@@ -84,7 +91,7 @@ void need_extension(int fd, unsigned long capability, const char *name);
 
 void *map_pages(size_t size);
 uint64_t now_ns(void);
-void sleep_ms(unsigned int ms);
+void sleep_ms(unsigned int ms);		/* of a usual host: see slowness() */
 long read_number(const char *path);		/* -1 when the file is not there */
 bool write_text(const char *path, const char *text);
 uint64_t random_next(uint64_t *seed);

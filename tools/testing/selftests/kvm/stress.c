@@ -100,13 +100,18 @@ static void *work(void *data)
 	return NULL;
 }
 
+static void pause_us(unsigned int us)
+{
+	usleep(us * slowness());
+}
+
 static void *send_signals(void *data)
 {
 	uint64_t seed = 1;
 
 	while (!stop) {
 		pthread_kill(workers[random_next(&seed) % GUESTS].thread, SIGUSR1);
-		usleep(random_next(&seed) % 2000);
+		pause_us(random_next(&seed) % 2000);
 	}
 	return NULL;
 }
@@ -126,7 +131,7 @@ static void *fork_and_exec(void *data)
 		}
 		if (pid > 0)
 			waitpid(pid, NULL, 0);
-		usleep(1000);
+		pause_us(1000);
 	}
 	return NULL;
 }
@@ -149,7 +154,7 @@ static void *change_slots(void *data)
 		ioctl(worker->g->vm, KVM_GET_DIRTY_LOG, &log);
 		vm_set_slot(worker->g->vm, 1, 0, BASE, SIZE, worker->area);
 		vm_set_slot(worker->g->vm, slot, 0, 0, 0, NULL);
-		usleep(random_next(&seed) % 3000);
+		pause_us(random_next(&seed) % 3000);
 	}
 	return NULL;
 }
@@ -168,7 +173,7 @@ static void *disturb_memory(void *data)
 		madvise(worker->g->memory, GUEST_MEMORY, MADV_DONTNEED);	/* shared memory */
 		madvise(worker->area, SIZE, random_next(&seed) & 1 ? MADV_HUGEPAGE :
 								     MADV_NOHUGEPAGE);
-		usleep(random_next(&seed) % 3000);
+		pause_us(random_next(&seed) % 3000);
 	}
 	return NULL;
 }
@@ -188,7 +193,7 @@ static void *come_and_go(void *data)
 		close(g->vcpu);
 		close(g->kvm);
 		free(g);
-		usleep(2000);
+		pause_us(2000);
 	}
 	return NULL;
 }
@@ -208,7 +213,7 @@ static void *read_state(void *data)
 		fd = ioctl(vm, KVM_GET_STATS_FD, 0);
 		if (fd >= 0)
 			close(fd);
-		usleep(random_next(&seed) % 5000);
+		pause_us(random_next(&seed) % 5000);
 	}
 	return NULL;
 }

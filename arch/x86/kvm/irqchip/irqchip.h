@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The interrupt controllers as the rest of x86 sees them: the models (lapic_regs, ioapic, pic, pit)
+ * wired to vcpus, timers, buses and ioctls by lapic.c, chips.c and timer.c.
+ */
+#ifndef _KVM_X86_IRQCHIP_H
+#define _KVM_X86_IRQCHIP_H
+
+#include <linux/hrtimer.h>
+#include <linux/kvm_host.h>
+
+#include "ioapic.h"
+#include "lapic_regs.h"
+#include "pic.h"
+
+/* ---- lapic.c ------------------------------------------------------------------------------------ */
+
+/* A local APIC and its wires. The model's header says who may call what. */
+struct kvm_lapic {
+	struct lapic_regs regs;
+	struct kvm_vcpu *vcpu;
+	struct hrtimer timer;
+	unsigned long signals;		/* KVM_LAPIC_*, set by anybody, atomic */
+	u8 sipi_vector;			/* valid with KVM_LAPIC_STARTUP */
+};
+
+#define KVM_LAPIC_INIT		0	/* bits of signals */
+#define KVM_LAPIC_STARTUP	1
+
+static inline bool kvm_has_lapic(struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.lapic;
+}
+
+int kvm_lapic_create(struct kvm_vcpu *vcpu);
+void kvm_lapic_destroy(struct kvm_vcpu *vcpu);
+void kvm_lapic_reset(struct kvm_vcpu *vcpu, bool init);
+void kvm_lapic_cpuid_changed(struct kvm_vcpu *vcpu);
+void kvm_lapic_vm_init(struct kvm *kvm);
+void kvm_lapic_vm_destroy(struct kvm *kvm);
+/* Who has which id may have changed. Sleeps. */
+void kvm_lapic_update_map(struct kvm *kvm);
+
+/*
+ * Deliver a message. Any context but NMI. @sender: NULL for devices. Returns how many took it, 0
+ * when it merged with one pending, -1 when nobody was there.
+ */
+int kvm_lapic_send(struct kvm *kvm, struct kvm_vcpu *sender, const struct apic_msg *msg);
+
+/* Owner only from here on. Access functions return true when the APIC was meant. */
+bool kvm_lapic_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int len, void *data, bool write);
+int kvm_lapic_get_msr(struct kvm_vcpu *vcpu, u32 msr, u64 *data);	/* 0; 1: #GP */
+int kvm_lapic_set_msr(struct kvm_vcpu *vcpu, u32 msr, u64 data);
+int kvm_lapic_set_base(struct kvm_vcpu *vcpu, u64 base, bool host);	/* 0; 1: #GP */
+void kvm_lapic_set_cr8(struct kvm_vcpu *vcpu, u8 cr8);
+u8 kvm_lapic_get_cr8(struct kvm_vcpu *vcpu);
+int kvm_lapic_get_state(struct kvm_vcpu *vcpu, struct kvm_lapic_state *state);
+int kvm_lapic_set_state(struct kvm_vcpu *vcpu, const struct kvm_lapic_state *state);
+/*
+ * The TPR that a patched guest keeps in its memory (KVM_SET_VAPIC_ADDR): around each entry, while an
+ * address is set. May sleep.
+ */
+void kvm_lapic_to_vapic(struct kvm_vcpu *vcpu);
+void kvm_lapic_from_vapic(struct kvm_vcpu *vcpu);
+void kvm_lapic_timer_fired(struct kvm_vcpu *vcpu);	/* KVM_REQ_LAPIC_TIMER */
+/* INIT and STARTUP that came in, applied to the vcpu; true when there was one. */
+bool kvm_lapic_take_signals(struct kvm_vcpu *vcpu);
+
+/* Is an interrupt waiting that the priorities let through, from the APIC or from the PIC? */
+bool kvm_irq_waiting(struct kvm_vcpu *vcpu);
+/* Take it: its vector, now in service; -1 when it went away. */
+int kvm_irq_take(struct kvm_vcpu *vcpu);
+
+/* ---- chips.c: PIC, IOAPIC, routing -------------------------------------------------------------- */
+
+struct kvm_irqchips;
+
+static inline bool kvm_has_irqchip(struct kvm *kvm)
+{
+	return kvm->arch.irqchip_mode != KVM_IRQCHIP_NONE;
+}
+
+int kvm_irqchip_create(struct kvm *kvm);
+int kvm_irqchip_split(struct kvm *kvm, u64 nr_routes);
+void kvm_irqchip_quiesce(struct kvm *kvm);	/* no timer and no work raises a line any more */
+void kvm_irqchip_destroy(struct kvm *kvm);
+long kvm_irqchip_ioctl(struct kvm *kvm, unsigned int ioctl, unsigned long arg);
+/* The PIC asks for attention, and its vector. */
+bool kvm_pic_asserted(struct kvm *kvm);
+int kvm_pic_take(struct kvm *kvm);
+/* A line's level from one source. Results as kvm_lapic_send(). */
+int kvm_pic_line(struct kvm *kvm, unsigned int line, unsigned int source, bool level);
+void kvm_ioapic_retry(struct kvm *kvm);	/* deliver what waits: local APICs have changed */
+int kvm_ioapic_line(struct kvm *kvm, unsigned int pin, unsigned int source, bool level);
+/* An APIC has ended a level-triggered interrupt. */
+void kvm_irqchip_eoi(struct kvm_vcpu *vcpu, u8 vector);
+
+/* ---- timer.c: PIT -------------------------------------------------------------------------------- */
+
+int kvm_pit_create(struct kvm *kvm, u32 flags);
+void kvm_pit_stop(struct kvm *kvm);
+void kvm_pit_destroy(struct kvm *kvm);
+long kvm_pit_ioctl(struct kvm *kvm, unsigned int ioctl, void __user *argp);
+
+#endif
