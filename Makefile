@@ -26,6 +26,8 @@ KVM	?= ours
 KERNEL	?= distribution
 MACHINE	?= pc
 GUEST_MEM ?= 1024
+GUEST_SMP ?= 1
+IRQCHIP	?= off
 HOST_SMP ?= 1
 HOST_CPU ?= EPYC,+svm,+npt
 HOST_ACCEL ?= tcg
@@ -38,6 +40,7 @@ HOST	= tools/machine/run --kvm $(KVM) --kdir $(KDIR) --memory $(MEM) --smp $(HOS
 	  --cpu $(HOST_CPU) --accel $(HOST_ACCEL) --append "$(HOST_APPEND)" --timeout $(TIMEOUT) \
 	  $(if $(ICOUNT),--icount) --kernel $(KERNEL) $(addprefix --param ,$(PARAMS))
 GUEST	= --qemu --env MACHINE=$(MACHINE) --env GUEST_MEM=$(GUEST_MEM) \
+	  --env IRQCHIP=$(IRQCHIP) --env GUEST_SMP=$(GUEST_SMP) \
 	  --env GUEST_APPEND="$(GUEST_APPEND)" $(if $(HUGE),--env HUGE=1 --hugepages \
 	  $(shell echo $$(($(GUEST_MEM) / 2)))) -- boot-guest
 
@@ -85,10 +88,6 @@ check-build:	## a build with W=1 and sparse must print no warning
 check-stress: setup	## the stress runs, which take longer
 	@KDIR=$(KDIR) tools/machine/check stress
 
-kselftest: setup	## the kernel's own KVM selftests, built from linux-source, in the emulated host
-	@[ -x tools/testing/kselftest/run ] || { echo "There is no tools/testing/kselftest here."; exit 1; }
-	@KDIR=$(KDIR) tools/testing/kselftest/run
-
 bench: setup	## instructions per operation, these modules beside the distribution's
 	@KDIR=$(KDIR) tools/bench/bench
 
@@ -112,10 +111,11 @@ help:	## this list
 	@echo '  GUEST_MEM=1024   memory of the guest in MiB; MEM= that of the host'
 	@echo '  KERNEL=distribution|debug  kernel of the host'
 	@echo '  MACHINE=pc|q35   machine of the guest; HUGE=1: its memory is hugetlbfs'
+	@echo '  GUEST_SMP=1      vcpus; IRQCHIP=off|on|split  interrupt controllers: in QEMU, in the kernel, both'
 	@echo '  HOST_CPU= HOST_SMP= HOST_APPEND= HOST_ACCEL=tcg|auto  processor model, number, kernel parameters, accelerator'
 	@echo '  PARAMS="kvm_amd.npt=0"  module parameters; ICOUNT=1: time is counted in instructions'
 	@echo 'Variable of check and check-debug: SUITES="unit selftests" (tools/machine/check lists them)'
 
 .PHONY: modules install uninstall clean prepare prepared setup run shell check check-debug check-build check-stress \
-	kselftest bench debug-kernel debug kdir help
+	bench debug-kernel debug kdir help
 .DEFAULT_GOAL := modules
