@@ -102,12 +102,6 @@ struct kvm_memory_slot *kvm_memslot_first_from(struct kvm_memslots *slots, gfn_t
 	     slot = kvm_memslot_first_from(slots, slot->base_gfn + slot->npages))
 
 int kvm_vm_set_memory_region(struct kvm *kvm, const struct kvm_userspace_memory_region2 *region);
-/*
- * A slot of the architecture's own, with anonymous memory mapped into current->mm.
- * @id is at or above KVM_USER_MEM_SLOTS; @size 0 removes it. Returns the hva or an ERR_PTR-style
- * error value. Takes slots_lock.
- */
-unsigned long kvm_memslot_set_private(struct kvm *kvm, unsigned int id, gpa_t gpa, u64 size);
 int kvm_memslots_init(struct kvm *kvm);
 void kvm_memslots_destroy(struct kvm *kvm);
 
@@ -135,7 +129,7 @@ static inline hva_t kvm_memslot_hva(const struct kvm_memory_slot *slot, gfn_t gf
  * Copy between a kernel buffer and guest memory. @len may cross pages and slots. Return 0, or
  * -EFAULT when any byte is not backed by a slot (or, for writes, lies in a read-only slot) or the
  * user memory cannot be accessed. May sleep unless named _atomic. Writes mark pages dirty.
- * The vcpu forms take the vcpu's hold on kvm->srcu themselves, the VM forms need the caller's.
+ * The caller holds kvm->srcu: with a vcpu, by kvm_srcu_lock().
  */
 int kvm_guest_read(struct kvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len);
 int kvm_guest_write(struct kvm_vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len);
@@ -433,10 +427,8 @@ struct kvm_vcpu {
 	bool scheduled_out;		/* between the preempt notifiers */
 	bool preempted;			/* and it was not a voluntary sleep */
 	bool ready;			/* halted, woken, not yet run */
-	bool valid_wakeup;
 	bool sigset_active;
 	bool wants_to_run;		/* in KVM_RUN and immediate_exit was clear */
-	bool mmio_needed, mmio_is_write;
 	unsigned int halt_poll_ns;
 
 	struct preempt_notifier preempt_notifier;

@@ -334,10 +334,9 @@ static int op_pio_in(struct emulator *emu, u16 port, unsigned int size, void *bu
 	struct kvm_vcpu *vcpu = em->vcpu;
 	unsigned int i;
 
-	if (em->pio_answered) {
-		if (vcpu->arch.pio.port != port || vcpu->arch.pio.size != size ||
-		    vcpu->arch.pio.count != count)
-			return EMU_UNHANDLED;
+	/* Userspace may have changed registers meanwhile: then this is another request. */
+	if (em->pio_answered && vcpu->arch.pio.port == port && vcpu->arch.pio.size == size &&
+	    vcpu->arch.pio.count == count) {
 		memcpy(buf, vcpu->arch.pio_data, size * count);
 		trace_kvm_pio(KVM_PIO_IN, port, size, count, vcpu->arch.pio_data);
 		return EMU_DONE;

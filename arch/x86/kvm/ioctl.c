@@ -12,6 +12,7 @@
 #include "cpu/regs.h"
 #include "irqchip/irqchip.h"
 #include "mmu/mmu.h"
+#include "pv/pv.h"
 #include "x86.h"
 
 /* Old behaviour that KVM_CAP_DISABLE_QUIRKS2 knows of in this version of the ABI. */
@@ -49,6 +50,8 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 	case KVM_CAP_GET_MSR_FEATURES:
 	case KVM_CAP_MSR_PLATFORM_INFO:
 	case KVM_CAP_NOP_IO_DELAY:
+	case KVM_CAP_CLOCKSOURCE:
+	case KVM_CAP_KVMCLOCK_CTRL:
 	case KVM_CAP_USER_NMI:
 	case KVM_CAP_VCPU_EVENTS:
 	case KVM_CAP_INTR_SHADOW:
@@ -65,6 +68,8 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 	case KVM_CAP_DISABLE_QUIRKS:
 	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
 		return 1;
+	case KVM_CAP_STEAL_TIME:
+		return kvm_steal_time_offered();
 	case KVM_CAP_XCRS:
 		return boot_cpu_has(X86_FEATURE_XSAVE);
 	case KVM_CAP_XSAVE2:
@@ -77,6 +82,8 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 		return QUIRKS_KNOWN;
 	case KVM_CAP_X2APIC_API:
 		return X2APIC_API_KNOWN;
+	case KVM_CAP_ADJUST_CLOCK:
+		return KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
 	case KVM_CAP_MCE:
 		return KVM_MCE_BANKS;
 	case KVM_CAP_VM_TYPES:
@@ -96,7 +103,7 @@ static int enable_max_vcpu_ids(struct kvm *kvm, u64 ids)
 	if (kvm->arch.max_vcpu_ids == ids) {
 		r = 0;
 	} else if (!kvm->arch.max_vcpu_ids && !kvm->created_vcpus &&
-		   kvm->arch.bsp_vcpu_id < ids) {
+		   kvm->arch.bsp_vcpu_id <= ids) {
 		kvm->arch.max_vcpu_ids = ids;
 		r = 0;
 	}
@@ -284,6 +291,23 @@ static long vm_set_tsc_khz(struct kvm *kvm, unsigned long khz)
 	return r;
 }
 
+static long vm_get_clock(struct kvm *kvm, void __user *argp)
+{
+	struct kvm_clock_data data;
+
+	kvm_clock_get(kvm, &data);
+	return copy_to_user(argp, &data, sizeof(data)) ? -EFAULT : 0;
+}
+
+static long vm_set_clock(struct kvm *kvm, const void __user *argp)
+{
+	struct kvm_clock_data data;
+
+	if (copy_from_user(&data, argp, sizeof(data)))
+		return -EFAULT;
+	return kvm_clock_set(kvm, &data);
+}
+
 long kvm_arch_vm_ioctl(struct kvm *kvm, unsigned int ioctl, unsigned long arg)
 {
 	switch (ioctl) {
@@ -303,6 +327,10 @@ long kvm_arch_vm_ioctl(struct kvm *kvm, unsigned int ioctl, unsigned long arg)
 		return vm_set_tsc_khz(kvm, arg);
 	case KVM_GET_TSC_KHZ:
 		return READ_ONCE(kvm->arch.default_tsc_khz);
+	case KVM_GET_CLOCK:
+		return vm_get_clock(kvm, (void __user *)arg);
+	case KVM_SET_CLOCK:
+		return vm_set_clock(kvm, (void __user *)arg);
 	default:
 		return kvm_irqchip_ioctl(kvm, ioctl, arg);
 	}
@@ -312,6 +340,8 @@ long kvm_arch_vm_ioctl(struct kvm *kvm, unsigned int ioctl, unsigned long arg)
 
 static int get_mp_state(struct kvm_vcpu *vcpu, struct kvm_mp_state *state)
 {
+	/* An INIT or STARTUP under way has no place of its own in what is saved: obey it now. */
+	kvm_lapic_take_signals(vcpu);
 	state->mp_state = vcpu->arch.mp_state;
 	return 0;
 }
@@ -496,6 +526,8 @@ long kvm_arch_vcpu_ioctl(struct kvm_vcpu *vcpu, unsigned int ioctl, unsigned lon
 	case KVM_NMI:
 		kvm_queue_nmi(vcpu);
 		return 0;
+	case KVM_KVMCLOCK_CTRL:
+		return kvm_clock_guest_stopped(vcpu);
 	case KVM_GET_LAPIC:
 	case KVM_SET_LAPIC:
 		return lapic_ioctl(vcpu, ioctl == KVM_SET_LAPIC, argp);

@@ -13,6 +13,7 @@
 #include "cpu/regs.h"
 #include "irqchip/irqchip.h"
 #include "mmu/mmu.h"
+#include "pv/pv.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -177,6 +178,7 @@ int kvm_arch_vm_create(struct kvm *kvm, unsigned long type)
 	kvm->arch.vm_type = type;
 	kvm_mmu_vm_init(kvm);
 	kvm_tsc_vm_init(kvm);
+	kvm_clock_vm_init(kvm);
 	kvm_lapic_vm_init(kvm);
 	return kvm_x86_ops.vm_create(kvm);
 }

@@ -17,6 +17,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/regs.h"
 #include "irqchip/irqchip.h"
+#include "pv/pv.h"
 #include "trace.h"
 
 /* ---- requests ------------------------------------------------------------------------------------- */
@@ -50,6 +51,10 @@ static int serve_requests(struct kvm_vcpu *vcpu)
 	}
 	if (kvm_request_take(vcpu, KVM_REQ_INTERCEPTS))
 		kvm_x86_ops.update_msr_intercepts(vcpu);
+	if (kvm_request_take(vcpu, KVM_REQ_CLOCK))
+		kvm_clock_update(vcpu);
+	if (kvm_request_take(vcpu, KVM_REQ_STEAL_TIME))
+		kvm_steal_time_update(vcpu);
 	if (kvm_request_take(vcpu, KVM_REQ_LAPIC_TIMER))
 		kvm_lapic_timer_fired(vcpu);
 	if (kvm_request_take(vcpu, KVM_REQ_REPORT_TPR)) {
@@ -291,11 +296,14 @@ int kvm_arch_vcpu_run(struct kvm_vcpu *vcpu)
 void kvm_arch_vcpu_load(struct kvm_vcpu *vcpu, int cpu)
 {
 	vendor(vcpu_load)(vcpu, cpu);
+	kvm_clock_vcpu_load(vcpu, cpu);
+	kvm_steal_time_load(vcpu);
 	kvm_tsc_vcpu_load(vcpu, cpu);
 }
 
 void kvm_arch_vcpu_put(struct kvm_vcpu *vcpu)
 {
+	kvm_steal_time_put(vcpu);
 	vendor(vcpu_put)(vcpu);
 	kvm_tsc_vcpu_put(vcpu);
 }
@@ -451,6 +459,7 @@ err_pio:
 
 void kvm_arch_vcpu_postcreate(struct kvm_vcpu *vcpu)
 {
+	kvm_clock_tsc_changed(vcpu);
 	if (kvm_has_lapic(vcpu))
 		kvm_lapic_update_map(vcpu->kvm);
 }

@@ -101,7 +101,6 @@ int kvm_set_cr8(struct kvm_vcpu *vcpu, unsigned long cr8);
 unsigned long kvm_get_cr8(struct kvm_vcpu *vcpu);
 int kvm_set_efer(struct kvm_vcpu *vcpu, u64 efer, bool host);
 int kvm_set_xcr(struct kvm_vcpu *vcpu, u32 index, u64 xcr);
-void kvm_lmsw(struct kvm_vcpu *vcpu, unsigned long msw);
 /* Whether a set of control registers is one that a processor can be in (SREGS). */
 bool kvm_cr0_valid(struct kvm_vcpu *vcpu, unsigned long cr0);
 bool kvm_cr4_valid(struct kvm_vcpu *vcpu, unsigned long cr4);
@@ -130,8 +129,6 @@ struct kvm_cpuid_entry2 *kvm_find_cpuid(struct kvm_vcpu *vcpu, u32 function, u32
 /* The CPUID instruction: registers in and out, with the rules for leaves out of range. */
 void kvm_cpuid(struct kvm_vcpu *vcpu, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx);
 int kvm_emulate_cpuid(struct kvm_vcpu *vcpu);			/* exit handler: 1/0/-errno */
-/* Does the guest's CPUID have it? X86_FEATURE_*; constant time. */
-bool kvm_guest_has_slow(struct kvm_vcpu *vcpu, unsigned int x86_feature);
 
 /* ---- cpu/msr.c -------------------------------------------------------------------------------------- */
 
@@ -210,7 +207,6 @@ void kvm_collect_nmis(struct kvm_vcpu *vcpu);	/* KVM_REQ_NMI, or before NMI stat
 void kvm_clear_injected(struct kvm_vcpu *vcpu);	/* delivery of the last entry's event is complete */
 /* Before entry: hand the most important event to the vendor, open windows. 1/0/-errno */
 int kvm_inject_events(struct kvm_vcpu *vcpu);
-bool kvm_event_injectable(struct kvm_vcpu *vcpu);
 bool kvm_vcpu_has_events(struct kvm_vcpu *vcpu);
 bool kvm_interrupt_ready(struct kvm_vcpu *vcpu);	/* userspace may KVM_INTERRUPT now */
 int kvm_get_vcpu_events(struct kvm_vcpu *vcpu, struct kvm_vcpu_events *ev);
@@ -252,9 +248,5 @@ int kvm_insn_length(struct kvm_vcpu *vcpu);
 /* ---- run.c ---------------------------------------------------------------------------------------------- */
 
 void kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init);
-
-/* ---- main.c, ioctl.c --------------------------------------------------------------------------------------- */
-
-int kvm_x86_check_extension(struct kvm *kvm, long ext);
 
 #endif

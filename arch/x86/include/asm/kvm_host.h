@@ -33,12 +33,6 @@ struct kvm_x86_emulation;
 #define KVM_MAX_VCPU_IDS	4096
 #define KVM_MAX_NR_ADDRESS_SPACES 1	/* system management mode, which has one of its own, is not offered */
 
-/* Slots of our own, above userspace's numbers. */
-#define KVM_TSS_SLOT		(KVM_USER_MEM_SLOTS + 0)
-#define KVM_IDENTITY_MAP_SLOT	(KVM_USER_MEM_SLOTS + 1)
-#define KVM_APIC_ACCESS_SLOT	(KVM_USER_MEM_SLOTS + 2)
-#define KVM_PRIVATE_SLOTS	3
-
 /* Pages of the vcpu mapping: kvm_run, PIO data, coalesced ring. */
 #define KVM_PIO_PAGE_OFFSET	1
 #define KVM_COALESCED_MMIO_PAGE_OFFSET 2
@@ -54,6 +48,8 @@ struct kvm_x86_emulation;
 #define KVM_REQ_IOAPIC_EOI	(KVM_REQ_ARCH_BASE + 6)	/* tell userspace's IOAPIC of arch.eoi_vector */
 #define KVM_REQ_REPORT_TPR	(KVM_REQ_ARCH_BASE + 8)	/* tell userspace of a TPR access */
 #define KVM_REQ_INTERCEPTS	(KVM_REQ_ARCH_BASE + 7)	/* recompute the vendor's MSR intercepts */
+#define KVM_REQ_CLOCK		(KVM_REQ_ARCH_BASE + 9)	/* write the guest's clock page */
+#define KVM_REQ_STEAL_TIME	(KVM_REQ_ARCH_BASE + 10) /* tell the guest how long it waited */
 
 /* ---- registers -------------------------------------------------------------------------------- */
 
@@ -161,6 +157,41 @@ struct kvm_vm_mmu {
 	u64 generation;			/* of the roots; vcpus with an older one must load again */
 };
 
+/* ---- kvmclock (pv/clock.c) ---------------------------------------------------------------------- */
+
+struct kvm_vm_clock {
+	raw_spinlock_t lock;		/* the fields below, unless said otherwise */
+	bool used;			/* some vcpu has had a clock page; never false again, no lock */
+	bool shared;			/* tsc and ns below are the moment of all vcpus */
+	bool step_known, in_step;	/* all vcpus have the same TSC offset; step_known: as far as known */
+	s8 shift;			/* mul and shift: nanoseconds of a cycle, never change */
+	u32 mul;
+	u64 offset;			/* the clock less the host's unslewed time since boot */
+	u64 tsc, ns;			/* the host's TSC and the clock at the same moment */
+	u64 generation;			/* how often the clock was set */
+	u64 wall_msr;			/* as written last; no lock */
+};
+
+/* The owner's. */
+struct kvm_vcpu_clock {
+	u64 msr;			/* the page's address and KVM_MSR_ENABLED */
+	bool stopped;			/* tell the guest that it was: KVM_KVMCLOCK_CTRL */
+	bool shared;			/* the page shows the VM's moment; the rest is of the last write */
+	int cpu;
+	u64 tsc, ns, tsc_offset;
+	u64 written;			/* host TSC */
+	u64 generation;
+	u64 seen;			/* nanoseconds that the guest may have read already */
+};
+
+/* Steal time (pv/steal_time.c); the owner's. */
+struct kvm_vcpu_steal {
+	u64 msr;
+	u64 run_delay;			/* of the thread, as accounted so far */
+	struct pid *thread;		/* to compare with, no reference */
+	bool reported_preempted;
+};
+
 /* ---- vcpu --------------------------------------------------------------------------------------- */
 
 struct kvm_vcpu_arch {
@@ -187,7 +218,6 @@ struct kvm_vcpu_arch {
 	struct kvm_interrupt_event interrupt;
 	u8 nmi_pending;			/* to be injected, owner only */
 	bool nmi_injected;
-	bool smi_pending;
 	atomic_t nmi_queued;		/* raised by others, at most 2 count */
 	u32 mp_state;
 	struct kvm_lapic *lapic;	/* NULL: userspace has the interrupt controllers */
@@ -221,6 +251,9 @@ struct kvm_vcpu_arch {
 	u64 tsc_aux;
 	u64 last_host_tsc;		/* when it was put */
 
+	struct kvm_vcpu_clock clock;	/* pv/clock.c */
+	struct kvm_vcpu_steal steal;	/* pv/steal_time.c */
+
 	/* other MSRs that live in memory (cpu/msr.c) */
 	u64 ia32_misc_enable;
 	u64 microcode_version;
@@ -247,9 +280,7 @@ struct kvm_vcpu_arch {
 	struct kvm_x86_emulation *emulation;	/* insn.c: allocated at the first emulation */
 };
 
-#define KVM_HF_NMI_MASKED	BIT(0)	/* between NMI and IRET; the vendor keeps it */
 #define KVM_HF_SMM		BIT(1)
-#define KVM_HF_GIF_CLEAR	BIT(2)
 
 /* The address space of a vcpu's accesses: SMRAM exists only in address space 1. */
 #define kvm_arch_vcpu_as_id(vcpu)	(!!((vcpu)->arch.hflags & KVM_HF_SMM))
@@ -277,7 +308,6 @@ struct kvm_arch {
 	bool exception_payload_enabled;
 	bool triple_fault_event;
 	bool platform_info_hidden;	/* KVM_CAP_MSR_PLATFORM_INFO: the guest must not read it */
-	u32 user_space_msr_mask;
 	u32 bsp_vcpu_id;
 
 	/* Interrupt controllers (irqchip/). The mode is set once, under kvm->lock, before any vcpu. */
@@ -288,16 +318,11 @@ struct kvm_arch {
 	struct mutex apic_map_lock;
 	u64 x2apic_api;				/* KVM_CAP_X2APIC_API's flags */
 	u32 max_vcpu_ids;
-	gpa_t identity_map_addr;
-	gpa_t tss_addr;
-	bool tss_addr_set;
 	raw_spinlock_t tsc_lock;	/* the fields below */
 	u64 tsc_generation;		/* writes that did not join the vcpus before; 0: none yet */
 	u64 tsc_offset;			/* of the last of them */
 	bool tsc_user_set;		/* it was userspace's */
-	s64 kvmclock_offset;
-	u32 disabled_exits;
-	struct kvm_x86_msr_filter __rcu *msr_filter;
+	struct kvm_vm_clock clock;
 };
 
 /* Per VM and vcpu statistics; cpu-independent part first (linux/kvm_stats.h). Names are ABI. */
@@ -455,8 +480,6 @@ struct kvm_x86_hw {
 	u64 efer_reserved;		/* bits of EFER that no guest may set */
 	u64 cr4_reserved;		/* bits of CR4 that no guest may set */
 	u64 supported_mce_cap;
-	bool has_tsc_scaling;
-	u64 max_tsc_scaling_ratio;
 	u64 host_arch_capabilities;
 };
 extern struct kvm_x86_hw kvm_hw;

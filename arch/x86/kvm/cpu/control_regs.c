@@ -103,14 +103,6 @@ int kvm_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0)
 }
 EXPORT_SYMBOL_GPL(kvm_set_cr0);
 
-/* LMSW writes the low four bits, and can set PE but not clear it (APM 3, LMSW). */
-void kvm_lmsw(struct kvm_vcpu *vcpu, unsigned long msw)
-{
-	unsigned long keep = ~(X86_CR0_MP | X86_CR0_EM | X86_CR0_TS);
-
-	kvm_set_cr0(vcpu, (kvm_read_cr0(vcpu) & keep) | (msw & 0xf));
-}
-
 /* ---- CR3 ------------------------------------------------------------------------------------- */
 
 int kvm_set_cr3(struct kvm_vcpu *vcpu, unsigned long cr3)

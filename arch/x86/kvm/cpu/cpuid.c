@@ -9,6 +9,7 @@
 #include <linux/uaccess.h>
 
 #include "../irqchip/irqchip.h"
+#include "../pv/pv.h"
 #include "../x86.h"
 #include "../trace.h"
 #include "cpuid.h"
@@ -501,7 +502,10 @@ static void leaf_add_hypervisor(struct cpuid_list *list)
 	memcpy(&e->edx, &KVM_SIGNATURE[8], 4);
 
 	e = leaf_add(list, KVM_CPUID_FEATURES, 0, false);
-	e->eax = BIT(KVM_FEATURE_NOP_IO_DELAY);
+	e->eax = BIT(KVM_FEATURE_NOP_IO_DELAY) | BIT(KVM_FEATURE_CLOCKSOURCE) |
+		 BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
+	if (kvm_steal_time_offered())
+		e->eax |= BIT(KVM_FEATURE_STEAL_TIME);
 }
 
 static void leaf_add_centaur(struct cpuid_list *list)
@@ -813,13 +817,6 @@ void kvm_cpuid_update_runtime(struct kvm_vcpu *vcpu)
 	e = cpuid_lookup(c, 7, 0);
 	if (e)
 		c->words[KVM_CPUID_7_0_ECX] = e->ecx;
-}
-
-bool kvm_guest_has_slow(struct kvm_vcpu *vcpu, unsigned int feature)
-{
-	int word = kvm_cpuid_word(feature);
-
-	return word >= 0 && (vcpu->arch.cpuid.words[word] & BIT(feature % 32));
 }
 
 static bool same_entries(const struct kvm_guest_cpuid *a, const struct kvm_guest_cpuid *b)

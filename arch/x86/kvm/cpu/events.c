@@ -285,9 +285,18 @@ static void inject_waiting(struct kvm_vcpu *vcpu)
 	kvm_x86_ops.inject_interrupt(vcpu, false);
 }
 
+/* A PIC of userspace's has no way in but LINT0, when there is a local APIC. */
+static bool userspace_may_inject(struct kvm_vcpu *vcpu)
+{
+	if (!kvm_has_lapic(vcpu))
+		return true;
+	return vcpu->kvm->arch.irqchip_mode == KVM_IRQCHIP_SPLIT &&
+	       lapic_takes_extint(&vcpu->arch.lapic->regs);
+}
+
 static bool userspace_wants_window(struct kvm_vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->run->request_interrupt_window);
+	return READ_ONCE(vcpu->run->request_interrupt_window) && userspace_may_inject(vcpu);
 }
 
 int kvm_inject_events(struct kvm_vcpu *vcpu)
@@ -329,13 +338,16 @@ int kvm_inject_events(struct kvm_vcpu *vcpu)
 bool kvm_interrupt_ready(struct kvm_vcpu *vcpu)
 {
 	return !vcpu->arch.exception.pending && !event_in_delivery(vcpu) &&
-	       vendor(interrupt_allowed)(vcpu);
+	       vendor(interrupt_allowed)(vcpu) && userspace_may_inject(vcpu);
 }
 
 bool kvm_vcpu_has_events(struct kvm_vcpu *vcpu)
 {
-	return vcpu->arch.exception.pending || event_in_delivery(vcpu) ||
-	       vcpu->arch.nmi_pending || atomic_read(&vcpu->arch.nmi_queued);
+	if (vcpu->arch.exception.pending || event_in_delivery(vcpu))
+		return true;
+	/* One that is blocked wakes nobody. */
+	return (vcpu->arch.nmi_pending || atomic_read(&vcpu->arch.nmi_queued)) &&
+	       !kvm_x86_ops.get_nmi_mask(vcpu);
 }
 
 /* ---- save and restore -------------------------------------------------------------------------------- */
@@ -449,6 +461,8 @@ int kvm_set_vcpu_events(struct kvm_vcpu *vcpu, struct kvm_vcpu_events *ev)
 	kvm_x86_ops.set_nmi_mask(vcpu, ev->nmi.masked);
 	if (ev->flags & KVM_VCPUEVENT_VALID_NMI_PENDING)
 		kvm_collect_nmis(vcpu);
+	if ((ev->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR) && kvm_has_lapic(vcpu))
+		vcpu->arch.lapic->sipi_vector = ev->sipi_vector;
 
 	if (ev->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) {
 		if (ev->triple_fault.pending)

@@ -12,6 +12,7 @@
 #include <asm/mtrr.h>
 
 #include "../irqchip/irqchip.h"
+#include "../pv/pv.h"
 #include "../x86.h"
 #include "../trace.h"
 #include "cpuid.h"
@@ -28,7 +29,6 @@ enum { MSR_OK, MSR_GP, MSR_UNKNOWN };
 #define MTRR_CAPABILITY		(MTRR_VARIABLE_RANGES | MTRR_CAP_FIX | MTRR_CAP_WC)
 #define MTRR_VARIABLE_LAST	MTRRphysMask_MSR(MTRR_VARIABLE_RANGES - 1)
 
-#define HWCR_MON_MWAIT_USER	BIT_ULL(10)
 #define HWCR_FFDIS		BIT_ULL(6)
 #define HWCR_TLB_CACHE_DIS	BIT_ULL(3)
 #define HWCR_INVD_WBINVD	BIT_ULL(8)
@@ -390,6 +390,14 @@ static int other_msr_get(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 	}
 	if (kvm_msr_is_mce(vcpu, index))
 		return kvm_mce_get_msr(vcpu, index, data, host);
+	if (kvm_is_clock_msr(index)) {
+		*data = kvm_clock_get_msr(vcpu, index);
+		return MSR_OK;
+	}
+	if (index == MSR_KVM_STEAL_TIME) {
+		*data = vcpu->arch.steal.msr;
+		return MSR_OK;
+	}
 	if (constant_msr_find(vcpu, index, host, data))
 		return MSR_OK;
 	return MSR_UNKNOWN;
@@ -457,8 +465,7 @@ static int amd_msr_set(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 	switch (index) {
 	case MSR_K7_HWCR:
 		/* Switches of caches and of instructions that guests' old kernels press in vain. */
-		data &= ~(HWCR_FFDIS | HWCR_TLB_CACHE_DIS | HWCR_INVD_WBINVD |
-			  HWCR_MON_MWAIT_USER);
+		data &= ~(HWCR_FFDIS | HWCR_TLB_CACHE_DIS | HWCR_INVD_WBINVD);
 		if (data & ~(HWCR_MC_STATUS_WR_EN | HWCR_TSC_FREQ_SEL))
 			return MSR_GP;
 		vcpu->arch.msr_hwcr = data;
@@ -529,9 +536,9 @@ static int misc_features_set(struct kvm_vcpu *vcpu, u64 data)
 
 static int platform_info_set(struct kvm_vcpu *vcpu, u64 data, bool host)
 {
-	if (!host || (data & ~MSR_PLATFORM_INFO_CPUID_FAULT))
+	if (!host)
 		return MSR_GP;
-	if (!data && vcpu->arch.msr_misc_features_enables)
+	if (!(data & MSR_PLATFORM_INFO_CPUID_FAULT) && vcpu->arch.msr_misc_features_enables)
 		return MSR_GP;
 	vcpu->arch.msr_platform_info = data;
 	return MSR_OK;
@@ -589,6 +596,12 @@ static int other_msr_set(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 		return mtrr_set(vcpu, index, data);
 	if (kvm_msr_is_mce(vcpu, index))
 		return kvm_mce_set_msr(vcpu, index, data, host);
+	if (kvm_is_clock_msr(index)) {
+		kvm_clock_set_msr(vcpu, index, data);
+		return MSR_OK;
+	}
+	if (index == MSR_KVM_STEAL_TIME)
+		return kvm_steal_time_set_msr(vcpu, data) ? MSR_GP : MSR_OK;
 	if (constant_msr_find(vcpu, index, host, &ignored))
 		return MSR_OK;
 	return MSR_UNKNOWN;
@@ -668,13 +681,12 @@ static int msr_set(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 /* ---- accesses -------------------------------------------------------------------------------- */
 
 /*
- * Registers of the paravirtual interface. None is offered to guests in this version, but VMMs
- * write the value that means "off" to some of them whether or not they are.
+ * Registers of the paravirtual interface that are not offered to guests in this version: VMMs
+ * write the value that means "off" to some of them nevertheless.
  */
 static bool is_pv_msr(u32 index)
 {
-	return index == MSR_KVM_WALL_CLOCK || index == MSR_KVM_SYSTEM_TIME ||
-	       (index >= MSR_KVM_WALL_CLOCK_NEW && index <= MSR_KVM_MIGRATION_CONTROL);
+	return index >= MSR_KVM_ASYNC_PF_EN && index <= MSR_KVM_MIGRATION_CONTROL;
 }
 
 /* An MSR that nobody knows, with the parameter ignore_msrs: reads 0, swallows writes. */
@@ -778,6 +790,8 @@ static const u32 common_msrs[] = {
 	MTRRphysBase_MSR(4), MTRRphysMask_MSR(4), MTRRphysBase_MSR(5), MTRRphysMask_MSR(5),
 	MTRRphysBase_MSR(6), MTRRphysMask_MSR(6), MTRRphysBase_MSR(7), MTRRphysMask_MSR(7),
 	MSR_K7_HWCR, MSR_AMD64_DE_CFG, MSR_AMD64_OSVW_ID_LENGTH, MSR_AMD64_OSVW_STATUS,
+	MSR_KVM_SYSTEM_TIME, MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME_NEW, MSR_KVM_WALL_CLOCK_NEW,
+	MSR_KVM_STEAL_TIME,
 };
 
 static const u32 vendor_msrs[] = {
@@ -803,6 +817,8 @@ static bool common_msr_exists(u32 index)
 		return kvm_cpu_cap_has(X86_FEATURE_ARCH_CAPABILITIES);
 	case MSR_IA32_SPEC_CTRL:
 		return spec_ctrl_offered();
+	case MSR_KVM_STEAL_TIME:
+		return kvm_steal_time_offered();
 	case MSR_K7_HWCR:
 	case MSR_AMD64_DE_CFG:
 	case MSR_AMD64_OSVW_ID_LENGTH:

@@ -7,6 +7,7 @@
  */
 #include <asm/tsc.h>
 
+#include "../pv/pv.h"
 #include "../x86.h"
 #include "../trace.h"
 #include "regs.h"
@@ -30,6 +31,7 @@ void kvm_tsc_set_offset(struct kvm_vcpu *vcpu, u64 offset)
 	trace_kvm_write_tsc_offset(vcpu->vcpu_id, vcpu->arch.tsc_offset, offset);
 	vcpu->arch.tsc_offset = offset;
 	kvm_x86_ops.write_tsc_offset(vcpu, offset);
+	kvm_clock_tsc_changed(vcpu);
 }
 
 /*
@@ -97,8 +99,10 @@ void kvm_tsc_vcpu_load(struct kvm_vcpu *vcpu, int cpu)
 {
 	u64 now = rdtsc();
 
-	if (unlikely(now < vcpu->arch.last_host_tsc))
-		kvm_tsc_set_offset(vcpu, vcpu->arch.tsc_offset + vcpu->arch.last_host_tsc - now);
+	if (likely(now >= vcpu->arch.last_host_tsc))
+		return;
+	kvm_clock_host_tsc_lost(vcpu->kvm);
+	kvm_tsc_set_offset(vcpu, vcpu->arch.tsc_offset + vcpu->arch.last_host_tsc - now);
 }
 
 void kvm_tsc_vcpu_put(struct kvm_vcpu *vcpu)

@@ -216,6 +216,30 @@ void kvm_irqchip_eoi(struct kvm_vcpu *vcpu, u8 vector)
 		ioapic_ended(chips, pins);
 }
 
+/*
+ * The IOAPIC does not hear of the end of an edge's interrupt. Only the PIT wants to know, and only
+ * now and then: nobody else pays for the search.
+ */
+void kvm_irqchip_edge_eoi(struct kvm_vcpu *vcpu, u8 vector)
+{
+	struct kvm_irqchips *chips = vcpu->kvm->arch.irqchips;
+	unsigned long pins = 0;
+	unsigned int pin;
+	u64 entry;
+
+	if (!chips || likely(!kvm_pit_waits(vcpu->kvm)))
+		return;
+	spin_lock(&chips->lock);
+	for (pin = 0; pin < IOAPIC_PINS; pin++) {
+		entry = chips->ioapic.rte[pin];
+		if ((u8)entry == vector && !(entry & IOAPIC_RTE_LEVEL))
+			__set_bit(pin, &pins);
+	}
+	spin_unlock(&chips->lock);
+	for_each_set_bit(pin, &pins, IOAPIC_PINS)
+		kvm_irq_acked(chips->kvm, KVM_IRQCHIP_IOAPIC, pin);
+}
+
 static bool in_window(struct kvm_irqchips *chips, gpa_t addr)
 {
 	return addr - chips->ioapic.base_address < IOAPIC_WINDOW;
@@ -387,10 +411,8 @@ int kvm_irqchip_split(struct kvm *kvm, u64 nr_routes)
 {
 	if (nr_routes > KVM_MAX_IRQ_ROUTES)
 		return -EINVAL;
-	if (kvm_has_irqchip(kvm))
+	if (kvm_has_irqchip(kvm) || kvm->created_vcpus)
 		return -EEXIST;
-	if (kvm->created_vcpus)
-		return -EINVAL;
 	WRITE_ONCE(kvm->arch.irqchip_mode, KVM_IRQCHIP_SPLIT);
 	return 0;
 }

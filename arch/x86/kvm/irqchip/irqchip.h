@@ -94,10 +94,14 @@ void kvm_ioapic_retry(struct kvm *kvm);	/* deliver what waits: local APICs have 
 int kvm_ioapic_line(struct kvm *kvm, unsigned int pin, unsigned int source, bool level);
 /* An APIC has ended a level-triggered interrupt. */
 void kvm_irqchip_eoi(struct kvm_vcpu *vcpu, u8 vector);
+/* ... or an edge-triggered one, for which only the PIT waits. */
+void kvm_irqchip_edge_eoi(struct kvm_vcpu *vcpu, u8 vector);
 
 /* ---- timer.c: PIT -------------------------------------------------------------------------------- */
 
 int kvm_pit_create(struct kvm *kvm, u32 flags);
+/* A tick is on its way, and the next one waits for the guest to end its interrupt. */
+bool kvm_pit_waits(struct kvm *kvm);
 void kvm_pit_stop(struct kvm *kvm);
 void kvm_pit_destroy(struct kvm *kvm);
 long kvm_pit_ioctl(struct kvm *kvm, unsigned int ioctl, void __user *argp);

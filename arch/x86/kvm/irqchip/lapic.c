@@ -208,8 +208,12 @@ static void carry_out(struct kvm_vcpu *vcpu, const struct lapic_effects *fx)
 {
 	if (fx->todo & LAPIC_DO_IPI)
 		kvm_lapic_send(vcpu->kvm, vcpu, &fx->ipi);
-	if ((fx->todo & LAPIC_DO_EOI) && fx->eoi.vector >= 0 && fx->eoi.broadcast)
-		kvm_irqchip_eoi(vcpu, fx->eoi.vector);
+	if ((fx->todo & LAPIC_DO_EOI) && fx->eoi.vector >= 0) {
+		if (fx->eoi.broadcast)
+			kvm_irqchip_eoi(vcpu, fx->eoi.vector);
+		else
+			kvm_irqchip_edge_eoi(vcpu, fx->eoi.vector);
+	}
 	if (fx->todo & LAPIC_DO_TIMER)
 		arm_timer(vcpu->arch.lapic);
 	if (fx->todo & LAPIC_DO_MAP)

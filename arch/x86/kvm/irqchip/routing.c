@@ -34,7 +34,8 @@ static int msi_send(struct kvm *kvm, u64 address, u32 data)
 		flags |= APIC_MSI_NO_DEST8;
 	if (!apic_msg_from_msi(&msg, address, data, flags))
 		return -1;
-	return kvm_lapic_send(kvm, NULL, &msg);
+	/* A message that nobody listens to is not an error of its sender's. */
+	return max(kvm_lapic_send(kvm, NULL, &msg), 0);
 }
 
 static u64 msi_address(const struct kvm_irq_route *route)

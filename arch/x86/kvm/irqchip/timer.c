@@ -96,6 +96,13 @@ static void pit_work(struct work_struct *work)
 	}
 }
 
+bool kvm_pit_waits(struct kvm *kvm)
+{
+	struct kvm_pit_device *pit = READ_ONCE(kvm->arch.pit);
+
+	return pit && READ_ONCE(pit->in_service);
+}
+
 /* The guest took a tick: the next one may come. */
 static void pit_acked(struct kvm_irq_ack_notifier *notifier)
 {

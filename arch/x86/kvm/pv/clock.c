@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * kvmclock: nanoseconds that the VM has been there, which a guest computes from its TSC with the
+ * help of a page in its memory, and the time of day at the clock's zero. Owns kvm->arch.clock,
+ * vcpu->arch.clock and the four MSRs; the TSC itself is cpu/tsc.c's. The pages' layout is in
+ * asm/pvclock-abi.h, the MSRs and ioctls are described in Documentation/virt/kvm/x86/clock.rst.
+ *
+ * While the host's own time comes from TSCs that are in step, one moment - a reading of the host's
+ * TSC and of the clock, taken together - serves all vcpus for good: their pages differ by their
+ * TSC offsets only. Otherwise each vcpu has a moment of its own, taken anew now and then.
+ */
+#include <linux/clocksource_ids.h>
+#include <linux/timekeeping.h>
+#include <asm/pvclock.h>
+#include <asm/tsc.h>
+
+#include "../x86.h"
+#include "pv.h"
+
+#define CLOCK_FLAGS	(KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC)
+
+/* ---- the host's time ------------------------------------------------------------------------- */
+
+/* All of the host's clocks at once, with interrupts off. */
+struct host_moment {
+	u64 tsc;
+	u64 base;	/* not slewed, as the TSC is not, and with the time that the host slept */
+	u64 real;
+	bool exact;	/* the clocks are the TSC's: it is constant and the same everywhere */
+};
+
+static void host_moment_take(struct host_moment *m)
+{
+	struct system_time_snapshot snap;
+
+	ktime_get_snapshot(&snap);
+	m->exact = snap.cs_id == CSID_X86_TSC && !check_tsc_unstable();
+	m->tsc = m->exact ? snap.cycles : rdtsc();
+	m->base = ktime_to_ns(ktime_mono_to_any(snap.raw, TK_OFFS_BOOT));
+	m->real = ktime_to_ns(snap.real);
+}
+
+/* Nanoseconds in so many cycles of the TSC, to the bit as the guest computes them. */
+static u64 cycles_to_ns(const struct kvm_vm_clock *clock, u64 cycles)
+{
+	return pvclock_scale_delta(cycles, clock->mul, clock->shift);
+}
+
+/* The clock at that moment. clock->lock is held. */
+static u64 clock_at(const struct kvm_vm_clock *clock, const struct host_moment *m)
+{
+	if (!clock->shared)
+		return m->base + clock->offset;
+	/* Readings of two processors may be a few cycles apart. */
+	return clock->ns + cycles_to_ns(clock, max_t(s64, m->tsc - clock->tsc, 0));
+}
+
+static void share_moment(struct kvm_vm_clock *clock, const struct host_moment *m)
+{
+	clock->ns = m->base + clock->offset;
+	clock->tsc = m->tsc;
+	clock->shared = true;
+}
+
+/*
+ * One moment for all vcpus as soon as the host's clock allows it, none any more when the TSC turned
+ * out bad. True when pages filled before are out of date. clock->lock is held.
+ */
+static bool clock_settle(struct kvm_vm_clock *clock, const struct host_moment *m)
+{
+	if (clock->shared && check_tsc_unstable()) {
+		clock->offset = clock_at(clock, m) - m->base;
+		clock->shared = false;
+		return true;
+	}
+	if (!clock->shared && m->exact) {
+		share_moment(clock, m);
+		return true;
+	}
+	return false;
+}
+
+/* Do all vcpus see the same counter? clock->lock is held. */
+static bool tscs_in_step(struct kvm *kvm)
+{
+	struct kvm_vm_clock *clock = &kvm->arch.clock;
+	struct kvm_vcpu *vcpu, *first = kvm_get_vcpu(kvm, 0);
+	int i;
+
+	if (!first)
+		return false;
+	if (!clock->step_known) {
+		clock->step_known = true;
+		clock->in_step = true;
+		kvm_for_each_vcpu(i, vcpu, kvm)
+			clock->in_step &= READ_ONCE(vcpu->arch.tsc_offset) ==
+					  READ_ONCE(first->arch.tsc_offset);
+	}
+	return clock->in_step;
+}
+
+/* ---- the guest's pages ----------------------------------------------------------------------- */
+
+static bool page_wanted(struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.clock.msr & KVM_MSR_ENABLED;
+}
+
+static gpa_t page_address_of(struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.clock.msr & ~(u64)KVM_MSR_ENABLED;
+}
+
+/* What the page shows when the host's TSC is @host_tsc. */
+static u64 page_reading(struct kvm_vcpu *vcpu, u64 host_tsc)
+{
+	struct kvm_vcpu_clock *c = &vcpu->arch.clock;
+	s64 cycles = host_tsc - c->tsc;
+
+	return c->ns + cycles_to_ns(&vcpu->kvm->arch.clock, max_t(s64, cycles, 0));
+}
+
+/*
+ * A moment of this vcpu's own, not before what the guest has seen; clock->lock is held. Numbers of
+ * a clock that userspace set anew, or of another counter, do not bind it.
+ */
+static void take_own_moment(struct kvm_vcpu *vcpu, const struct host_moment *m)
+{
+	struct kvm_vm_clock *clock = &vcpu->kvm->arch.clock;
+	struct kvm_vcpu_clock *c = &vcpu->arch.clock;
+
+	if (c->generation != clock->generation)
+		c->seen = 0;
+	else if (c->cpu == smp_processor_id() && c->tsc_offset == vcpu->arch.tsc_offset)
+		c->seen = max(c->seen, page_reading(vcpu, m->tsc));
+	c->tsc = m->tsc;
+	c->ns = max(clock_at(clock, m), c->seen);
+}
+
+/* Interrupts are off. True when the pages of other vcpus are to change as well. */
+static bool fill_page(struct kvm_vcpu *vcpu, struct pvclock_vcpu_time_info *page)
+{
+	struct kvm_vm_clock *clock = &vcpu->kvm->arch.clock;
+	struct kvm_vcpu_clock *c = &vcpu->arch.clock;
+	struct host_moment m;
+	bool changed;
+
+	raw_spin_lock(&clock->lock);
+	host_moment_take(&m);
+	changed = clock_settle(clock, &m);
+	page->flags &= PVCLOCK_GUEST_STOPPED;
+	if (clock->shared) {
+		c->tsc = clock->tsc;
+		c->ns = clock->ns;
+		if (tscs_in_step(vcpu->kvm))
+			page->flags |= PVCLOCK_TSC_STABLE_BIT;
+	} else {
+		take_own_moment(vcpu, &m);
+	}
+	c->generation = clock->generation;
+	raw_spin_unlock(&clock->lock);
+
+	c->cpu = smp_processor_id();
+	c->written = m.tsc;
+	c->shared = clock->shared;
+	c->tsc_offset = vcpu->arch.tsc_offset;
+	page->tsc_timestamp = c->tsc + c->tsc_offset;
+	page->system_time = c->ns;
+	page->tsc_to_system_mul = clock->mul;
+	page->tsc_shift = clock->shift;
+	return changed;
+}
+
+/*
+ * Readers look at the version before and after, and other vcpus may be reading: it is odd while
+ * the rest changes. A guest that gave an address where there is no memory gets no clock.
+ */
+static void write_page(struct kvm_vcpu *vcpu, struct pvclock_vcpu_time_info *page)
+{
+	gpa_t gpa = page_address_of(vcpu);
+
+	if (kvm_guest_write(vcpu, gpa, &page->version, sizeof(page->version)))
+		return;
+	smp_wmb();
+	if (kvm_guest_write(vcpu, gpa, page, sizeof(*page)))
+		return;
+	smp_wmb();
+	page->version++;
+	kvm_guest_write(vcpu, gpa, &page->version, sizeof(page->version));
+}
+
+void kvm_clock_update(struct kvm_vcpu *vcpu)
+{
+	struct pvclock_vcpu_time_info page;
+	unsigned long flags;
+	bool changed;
+
+	if (!page_wanted(vcpu))
+		return;
+	kvm_srcu_lock(vcpu);
+	/* The version goes on from what is there, which may be another host's; so does a flag. */
+	if (kvm_guest_read(vcpu, page_address_of(vcpu), &page, sizeof(page)))
+		return;
+	page.version = (page.version + 1) | 1;
+
+	local_irq_save(flags);
+	changed = fill_page(vcpu, &page);
+	local_irq_restore(flags);
+
+	if (vcpu->arch.clock.stopped)
+		page.flags |= PVCLOCK_GUEST_STOPPED;
+	vcpu->arch.clock.stopped = false;
+	write_page(vcpu, &page);
+	if (changed)
+		kvm_request_all(vcpu->kvm, KVM_REQ_CLOCK);
+}
+
+/* The time of day when the clock was 0, in the same protocol. */
+static void write_wall_clock(struct kvm_vcpu *vcpu, gpa_t gpa)
+{
+	struct kvm_vm_clock *clock = &vcpu->kvm->arch.clock;
+	struct pvclock_wall_clock wall;
+	struct host_moment m;
+	unsigned long flags;
+	u32 nsec;
+
+	if (!gpa)
+		return;
+	kvm_srcu_lock(vcpu);
+	if (kvm_guest_read(vcpu, gpa, &wall.version, sizeof(wall.version)))
+		return;
+	raw_spin_lock_irqsave(&clock->lock, flags);
+	host_moment_take(&m);
+	m.real -= clock_at(clock, &m);
+	raw_spin_unlock_irqrestore(&clock->lock, flags);
+
+	wall.version = (wall.version + 1) | 1;
+	wall.sec = div_u64_rem(m.real, NSEC_PER_SEC, &nsec);
+	wall.nsec = nsec;
+	if (kvm_guest_write(vcpu, gpa, &wall.version, sizeof(wall.version)))
+		return;
+	smp_wmb();
+	if (kvm_guest_write(vcpu, gpa, &wall, sizeof(wall)))
+		return;
+	smp_wmb();
+	wall.version++;
+	kvm_guest_write(vcpu, gpa, &wall.version, sizeof(wall.version));
+}
+
+/* ---- when pages change ----------------------------------------------------------------------- */
+
+/* A vcpu with a moment of its own gets a new one on another processor, and once a second. */
+void kvm_clock_vcpu_load(struct kvm_vcpu *vcpu, int cpu)
+{
+	struct kvm_vcpu_clock *c = &vcpu->arch.clock;
+
+	if (likely(!page_wanted(vcpu)))
+		return;
+	if (c->shared) {
+		if (unlikely(check_tsc_unstable()))
+			kvm_request(vcpu, KVM_REQ_CLOCK);
+		return;
+	}
+	if (c->cpu == cpu && rdtsc() - c->written < (u64)tsc_khz * MSEC_PER_SEC)
+		return;
+	if (c->generation == READ_ONCE(vcpu->kvm->arch.clock.generation) &&
+	    c->tsc_offset == vcpu->arch.tsc_offset)
+		c->seen = max(c->seen, page_reading(vcpu, vcpu->arch.last_host_tsc));
+	kvm_request(vcpu, KVM_REQ_CLOCK);
+}
+
+void kvm_clock_tsc_changed(struct kvm_vcpu *vcpu)
+{
+	struct kvm_vm_clock *clock = &vcpu->kvm->arch.clock;
+	struct kvm_vcpu *other;
+	unsigned long flags;
+	int i;
+
+	raw_spin_lock_irqsave(&clock->lock, flags);
+	clock->step_known = false;
+	raw_spin_unlock_irqrestore(&clock->lock, flags);
+
+	if (!READ_ONCE(clock->used))
+		return;
+	kvm_request(vcpu, KVM_REQ_CLOCK);
+	kvm_for_each_vcpu(i, other, vcpu->kvm) {
+		if (other == vcpu)
+			continue;
+		kvm_request(other, KVM_REQ_CLOCK);
+		kvm_vcpu_kick(other);
+	}
+}
+
+void kvm_clock_host_tsc_lost(struct kvm *kvm)
+{
+	struct kvm_vm_clock *clock = &kvm->arch.clock;
+	struct host_moment m;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&clock->lock, flags);
+	if (clock->shared) {
+		clock->shared = false;
+		host_moment_take(&m);
+		clock_settle(clock, &m);
+		clock->generation++;
+	}
+	raw_spin_unlock_irqrestore(&clock->lock, flags);
+}
+
+/* ---- MSRs ------------------------------------------------------------------------------------ */
+
+u64 kvm_clock_get_msr(struct kvm_vcpu *vcpu, u32 index)
+{
+	if (index == MSR_KVM_SYSTEM_TIME || index == MSR_KVM_SYSTEM_TIME_NEW)
+		return vcpu->arch.clock.msr;
+	return READ_ONCE(vcpu->kvm->arch.clock.wall_msr);
+}
+
+void kvm_clock_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data)
+{
+	struct kvm_vm_clock *clock = &vcpu->kvm->arch.clock;
+
+	if (index != MSR_KVM_SYSTEM_TIME && index != MSR_KVM_SYSTEM_TIME_NEW) {
+		WRITE_ONCE(clock->wall_msr, data);
+		write_wall_clock(vcpu, data);
+		return;
+	}
+	vcpu->arch.clock.msr = data;
+	if (!page_wanted(vcpu))
+		return;
+	WRITE_ONCE(clock->used, true);
+	kvm_request(vcpu, KVM_REQ_CLOCK);
+}
+
+/* ---- ioctls ---------------------------------------------------------------------------------- */
+
+void kvm_clock_get(struct kvm *kvm, struct kvm_clock_data *data)
+{
+	struct kvm_vm_clock *clock = &kvm->arch.clock;
+	struct host_moment m;
+	unsigned long flags;
+	bool changed;
+
+	memset(data, 0, sizeof(*data));
+	raw_spin_lock_irqsave(&clock->lock, flags);
+	host_moment_take(&m);
+	changed = clock_settle(clock, &m);
+	data->clock = clock_at(clock, &m);
+	if (m.exact) {
+		data->flags = KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
+		data->realtime = m.real;
+		data->host_tsc = m.tsc;
+		if (tscs_in_step(kvm))
+			data->flags |= KVM_CLOCK_TSC_STABLE;
+	}
+	raw_spin_unlock_irqrestore(&clock->lock, flags);
+
+	if (changed && READ_ONCE(clock->used))
+		kvm_request_all(kvm, KVM_REQ_CLOCK);
+}
+
+/* What KVM_GET_CLOCK gave may come back as it is; time that passed since is added if told when. */
+int kvm_clock_set(struct kvm *kvm, const struct kvm_clock_data *data)
+{
+	struct kvm_vm_clock *clock = &kvm->arch.clock;
+	struct host_moment m;
+	unsigned long flags;
+	u64 value = data->clock;
+
+	if (data->flags & ~(u32)CLOCK_FLAGS)
+		return -EINVAL;
+
+	raw_spin_lock_irqsave(&clock->lock, flags);
+	host_moment_take(&m);
+	if ((data->flags & KVM_CLOCK_REALTIME) && m.real > data->realtime)
+		value += m.real - data->realtime;
+	clock->offset = value - m.base;
+	clock->shared = false;
+	clock_settle(clock, &m);
+	clock->generation++;
+	raw_spin_unlock_irqrestore(&clock->lock, flags);
+
+	if (READ_ONCE(clock->used))
+		kvm_request_all(kvm, KVM_REQ_CLOCK);
+	return 0;
+}
+
+int kvm_clock_guest_stopped(struct kvm_vcpu *vcpu)
+{
+	if (!page_wanted(vcpu))
+		return -EINVAL;
+	vcpu->arch.clock.stopped = true;
+	kvm_request(vcpu, KVM_REQ_CLOCK);
+	return 0;
+}
+
+/* ---- a VM's life ----------------------------------------------------------------------------- */
+
+/* ns = cycles * 2^shift * mul / 2^32, with as many bits in mul as it holds. */
+static void set_scale(struct kvm_vm_clock *clock, u32 khz)
+{
+	u64 ratio = div_u64((u64)NSEC_PER_MSEC << 32, max(khz, 1u));
+
+	while (ratio > U32_MAX) {
+		ratio >>= 1;
+		clock->shift++;
+	}
+	/* Divided again, for the bits that the shift would not bring. */
+	while (clock->shift <= 0 && ratio <= U32_MAX / 2 && clock->shift > -10) {
+		clock->shift--;
+		ratio = div_u64((u64)NSEC_PER_MSEC << (32 - clock->shift), max(khz, 1u));
+	}
+	clock->mul = ratio;
+}
+
+void kvm_clock_vm_init(struct kvm *kvm)
+{
+	struct kvm_vm_clock *clock = &kvm->arch.clock;
+
+	raw_spin_lock_init(&clock->lock);
+	set_scale(clock, tsc_khz);
+	clock->offset = -(u64)ktime_to_ns(ktime_mono_to_any(ktime_get_raw(), TK_OFFS_BOOT));
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a guest that knows of KVM gets beside a processor; Documentation/virt/kvm/x86/clock.rst.
+ */
+#ifndef _KVM_PV_H
+#define _KVM_PV_H
+
+#include <linux/kvm_host.h>
+
+/* ---- clock.c --------------------------------------------------------------------------------- */
+
+void kvm_clock_vm_init(struct kvm *kvm);
+void kvm_clock_vcpu_load(struct kvm_vcpu *vcpu, int cpu);	/* before kvm_tsc_vcpu_load() */
+void kvm_clock_update(struct kvm_vcpu *vcpu);			/* KVM_REQ_CLOCK */
+/* The vcpu's offset to the host's TSC changed, or the vcpu is new. Preemption may be off. */
+void kvm_clock_tsc_changed(struct kvm_vcpu *vcpu);
+/* The host's TSC is behind what it was: a moment kept from before means nothing. */
+void kvm_clock_host_tsc_lost(struct kvm *kvm);
+
+static inline bool kvm_is_clock_msr(u32 index)
+{
+	return index == MSR_KVM_SYSTEM_TIME || index == MSR_KVM_WALL_CLOCK ||
+	       index == MSR_KVM_SYSTEM_TIME_NEW || index == MSR_KVM_WALL_CLOCK_NEW;
+}
+
+u64 kvm_clock_get_msr(struct kvm_vcpu *vcpu, u32 index);
+void kvm_clock_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data);
+
+void kvm_clock_get(struct kvm *kvm, struct kvm_clock_data *data);	/* KVM_GET_CLOCK */
+int kvm_clock_set(struct kvm *kvm, const struct kvm_clock_data *data);	/* KVM_SET_CLOCK */
+int kvm_clock_guest_stopped(struct kvm_vcpu *vcpu);			/* KVM_KVMCLOCK_CTRL */
+
+/* ---- steal_time.c ---------------------------------------------------------------------------- */
+
+bool kvm_steal_time_offered(void);
+void kvm_steal_time_update(struct kvm_vcpu *vcpu);	/* KVM_REQ_STEAL_TIME */
+void kvm_steal_time_load(struct kvm_vcpu *vcpu);
+void kvm_steal_time_put(struct kvm_vcpu *vcpu);		/* the scheduler's locks may be held */
+int kvm_steal_time_set_msr(struct kvm_vcpu *vcpu, u64 data);
+
+#endif
