@@ -24,13 +24,55 @@ void svm_inject_exception(struct kvm_vcpu *vcpu)
 	}
 }
 
+/*
+ * The virtual interrupt of the highest priority (15.21.4). With the intercept it is a window: it exits
+ * at the first instruction boundary that could take it. Without, it is delivered there.
+ */
+static void arm_virtual_interrupt(struct vcpu_svm *svm, u8 vector)
+{
+	struct vmcb_control_area *c = &svm->vmcb->control;
+
+	c->int_vector = vector;
+	c->int_ctl |= V_IRQ_MASK | V_IGN_TPR_MASK | V_INTR_PRIO_MASK;
+	svm_dirty(svm, SVM_CLEAN_TPR);
+}
+
+static void disarm_virtual_interrupt(struct vcpu_svm *svm)
+{
+	svm->vmcb->control.int_ctl &= ~V_IRQ_INJECTION_BITS_MASK;
+	svm_dirty(svm, SVM_CLEAN_TPR);
+}
+
+/*
+ * An interrupt that the guest can take at once is a virtual interrupt: should the processor exit
+ * before it takes it, it simply says so in V_IRQ. EVENTINJ is for those that do not ask for RFLAGS.IF
+ * (userspace may have them injected). Emulated processors, too, fare better with V_IRQ: QEMU's
+ * (7.2) delivers an external interrupt of EVENTINJ twice when it is disturbed right after VMRUN.
+ */
 void svm_inject_interrupt(struct kvm_vcpu *vcpu, bool reinjected)
 {
 	struct kvm_interrupt_event *irq = &vcpu->arch.interrupt;
+	struct vcpu_svm *svm = to_svm(vcpu);
 
 	trace_kvm_inj_virq(irq->nr, irq->soft, reinjected);
 	vcpu->stat.irq_injections++;
-	set_event(to_svm(vcpu), irq->soft ? SVM_EVTINJ_TYPE_SOFT : SVM_EVTINJ_TYPE_INTR, irq->nr);
+	if (irq->soft || !svm_interrupt_allowed(vcpu)) {
+		set_event(svm, irq->soft ? SVM_EVTINJ_TYPE_SOFT : SVM_EVTINJ_TYPE_INTR, irq->nr);
+		return;
+	}
+	svm_close_irq_window(svm);
+	svm->virq_armed = true;
+	arm_virtual_interrupt(svm, irq->nr);
+}
+
+/* The interrupt is to be delivered by VMRUN itself, before anything else can happen. */
+void svm_force_interrupt(struct vcpu_svm *svm)
+{
+	if (!svm->virq_armed)
+		return;
+	svm->virq_armed = false;
+	disarm_virtual_interrupt(svm);
+	set_event(svm, SVM_EVTINJ_TYPE_INTR, svm->vmcb->control.int_vector);
 }
 
 void svm_inject_nmi(struct kvm_vcpu *vcpu)
@@ -75,7 +117,29 @@ static void requeue(struct vcpu_svm *svm, u32 info, u32 error_code, bool ours)
 /* The entry did not take place: the vcpu still knows what it was about to be given. */
 void svm_cancel_injection(struct kvm_vcpu *vcpu)
 {
-	to_svm(vcpu)->vmcb->control.event_inj = 0;
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	svm->vmcb->control.event_inj = 0;
+	if (svm->virq_armed) {
+		svm->virq_armed = false;
+		disarm_virtual_interrupt(svm);
+	}
+}
+
+/*
+ * True if the virtual interrupt waits still: the exit came before its delivery was complete.
+ * EXITINTINFO may speak of that delivery as well, and QEMU calls it an exception there.
+ */
+static bool virq_remains(struct vcpu_svm *svm, u32 info)
+{
+	struct vmcb_control_area *c = &svm->vmcb->control;
+	bool remains = c->int_ctl & V_IRQ_MASK;
+
+	svm->virq_armed = false;
+	disarm_virtual_interrupt(svm);
+	if (!remains)
+		return false;
+	return !(info & SVM_EXITINTINFO_VALID) || (info & SVM_EXITINTINFO_VEC_MASK) == c->int_vector;
 }
 
 void svm_recover_events(struct kvm_vcpu *vcpu)
@@ -91,6 +155,10 @@ void svm_recover_events(struct kvm_vcpu *vcpu)
 		kvm_request(vcpu, KVM_REQ_EVENT);
 	}
 
+	if (svm->virq_armed && virq_remains(svm, info)) {
+		kvm_request(vcpu, KVM_REQ_EVENT);
+		return;
+	}
 	kvm_clear_injected(vcpu);
 	if (likely(!(info & SVM_EXITINTINFO_VALID)))
 		return;
@@ -125,21 +193,18 @@ bool svm_interrupt_allowed(struct kvm_vcpu *vcpu)
 }
 
 /*
- * A virtual interrupt of the highest priority, which is intercepted, so that it is never delivered
- * but exits at the first instruction boundary that could take one (15.21.4). While it is pending a
- * write of CR8 must exit: that is base_intercepts' doing.
+ * There is one virtual interrupt: a window takes it from an interrupt that was given it. While it
+ * is pending a write of CR8 must exit: that is base_intercepts' doing.
  */
 void svm_open_irq_window(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
-	struct vmcb_control_area *c = &svm->vmcb->control;
 
 	if (svm->irq_window)
 		return;
+	svm_force_interrupt(svm);
 	svm->irq_window = true;
-	c->int_vector = 0;
-	c->int_ctl |= V_IRQ_MASK | V_IGN_TPR_MASK | V_INTR_PRIO_MASK;
-	svm_dirty(svm, SVM_CLEAN_TPR);
+	arm_virtual_interrupt(svm, 0);
 	svm_intercept(svm, INTERCEPT_VINTR);
 }
 
@@ -148,8 +213,7 @@ void svm_close_irq_window(struct vcpu_svm *svm)
 	if (!svm->irq_window)
 		return;
 	svm->irq_window = false;
-	svm->vmcb->control.int_ctl &= ~V_IRQ_INJECTION_BITS_MASK;
-	svm_dirty(svm, SVM_CLEAN_TPR);
+	disarm_virtual_interrupt(svm);
 	svm_no_intercept(svm, INTERCEPT_VINTR);
 }
 

@@ -153,8 +153,10 @@ static enum kvm_entry_result svm_enter(struct kvm_vcpu *vcpu, bool must_exit_at_
 	fill_vmcb(vcpu, svm);
 	renew_asid(svm);
 	/* An interrupt to ourselves is taken as soon as the guest's first event is delivered. */
-	if (unlikely(must_exit_at_once))
+	if (unlikely(must_exit_at_once)) {
+		svm_force_interrupt(svm);
 		smp_send_reschedule(vcpu->cpu);
+	}
 
 	if (host_uses_virt_ssbd())
 		x86_spec_ctrl_set_guest(svm->virt_spec_ctrl);

@@ -68,6 +68,7 @@ struct vcpu_svm {
 	bool nmi_step_rflags_tf, nmi_step_rflags_rf;
 	unsigned long nmi_iret_rip;
 
+	bool virq_armed;	/* the interrupt being injected is the virtual interrupt */
 	bool irq_window;	/* a dummy virtual interrupt is pending to tell us of IF */
 	u64 spec_ctrl, virt_spec_ctrl;
 	u64 tsc_aux;
@@ -174,6 +175,7 @@ int svm_get_feature_msr(u32 index, u64 *data);
 void svm_inject_exception(struct kvm_vcpu *vcpu);
 void svm_inject_interrupt(struct kvm_vcpu *vcpu, bool reinjected);
 void svm_inject_nmi(struct kvm_vcpu *vcpu);
+void svm_force_interrupt(struct vcpu_svm *svm);	/* into EVENTINJ, if it is the virtual interrupt */
 void svm_cancel_injection(struct kvm_vcpu *vcpu);
 void svm_recover_events(struct kvm_vcpu *vcpu);	/* after an exit: EXITINTINFO back to arch */
 bool svm_interrupt_allowed(struct kvm_vcpu *vcpu);

@@ -52,6 +52,7 @@ static void init_control(struct vcpu_svm *svm)
 	c->asid = 0;
 	svm->asid_generation = 0;
 	svm->v_tpr = 0;
+	svm->virq_armed = false;
 	svm->irq_window = false;
 	svm->nmi_blocked = false;
 	svm->nmi_iret_pending = false;

@@ -149,10 +149,16 @@ static void shadow_from_userspace(void)
 	run_to_exception(g, 0x40, 0);
 }
 
+/* Counts in a loop, and calls every so often, if it is told to. */
 GUEST(counter_code, 64,
 	"	sti\n"
 	"1:	incq	0xa000\n"
-	"	cmpq	$200000, 0xa000\n"
+	"	testb	$0x3f, 0xa000\n"
+	"	jnz	2f\n"
+	"	cmpb	$0, 0xa010\n"
+	"	je	2f\n"
+	"	outb	%al, $0x10\n"
+	"2:	cmpq	$200000, 0xa000\n"
 	"	jb	1b\n"
 	"	hlt\n"
 	"counter_handler:\n"
@@ -168,23 +174,38 @@ static void interrupts_counted(void)
 	uint64_t injected = 0;
 
 	guest_gate(g, 0x50, guest_address(g, counter_handler));
+	data[2] = 1;
 	for (;;) {
-		g->run->request_interrupt_window = 1;
 		check_equal(guest_run(g), 0);
 		if (g->run->exit_reason == KVM_EXIT_HLT)
 			break;
-		check_equal(g->run->exit_reason, KVM_EXIT_IRQ_WINDOW_OPEN);
-		if (injected == 2000) {
-			g->run->request_interrupt_window = 0;
-			run_to(g, KVM_EXIT_HLT);
-			break;
-		}
+		check_equal(g->run->exit_reason, KVM_EXIT_IO);
+		check_equal(g->run->ready_for_interrupt_injection, 1);
 		interrupt(g, 0x50);
 		injected++;
 	}
 	check_equal(data[0], 200000);
 	check_equal(data[1], injected);
-	check(injected >= 10);
+	check_equal(injected, 200000 / 64);
+}
+
+/* The same where the end of each handler is waited for: a window behind each interrupt. */
+static void interrupts_windowed(void)
+{
+	struct guest *g = guest_new(LONG, counter_code);
+	uint64_t *data = (uint64_t *)(g->memory + GUEST_DATA);
+	uint64_t injected;
+
+	guest_gate(g, 0x50, guest_address(g, counter_handler));
+	for (injected = 0; injected < 100; injected++) {
+		g->run->request_interrupt_window = 1;
+		run_to(g, KVM_EXIT_IRQ_WINDOW_OPEN);
+		interrupt(g, 0x50);
+	}
+	g->run->request_interrupt_window = 0;
+	run_to(g, KVM_EXIT_HLT);
+	check_equal(data[0], 200000);
+	check_equal(data[1], injected);
 }
 
 GUEST(nmi_code, 64,
@@ -619,6 +640,7 @@ int main(int argc, char **argv)
 		{ "the window opens after the shadow of STI", window_after_sti },
 		{ "a shadow set by userspace", shadow_from_userspace },
 		{ "interrupts are neither lost nor doubled", interrupts_counted },
+		{ "interrupts behind windows are neither lost nor doubled", interrupts_windowed },
 		{ "NMI, and one more while it is handled", nmi },
 		{ "NMIs unblocked by any IRET", nmi_unblocked_by_any_iret },
 		{ "NMI and interrupt together", nmi_and_interrupt_together },
