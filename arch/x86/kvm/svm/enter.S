@@ -12,6 +12,7 @@
  * guest end it, because IF is set at VMRUN (15.21.1).
  */
 #include <linux/linkage.h>
+#include <asm/alternative.h>
 #include <asm/asm.h>
 #include <asm/cpufeatures.h>
 #include <asm/msr-index.h>
@@ -53,6 +54,15 @@ SYM_FUNC_START(svm_world_switch)
 	mov	SVM_ENTRY_VMCB_PA(%rdi), %rax
 3:	vmload	%rax
 
+	/*
+	 * QEMU's emulation does not load the interrupt shadow of the VMCB, so that a guest that was
+	 * disturbed between its STI and HLT would sleep through the interrupt it waits for. There the
+	 * shadow of an STI of ours stands in. CF keeps the answer: neither MOV nor VERW changes it.
+	 */
+	ALTERNATIVE "jmp .Lloads_shadow", "", X86_FEATURE_HYPERVISOR
+	mov	SVM_ENTRY_INT_STATE(%rdi), %rsi
+	btl	$SVM_ENTRY_SHADOW_BIT, (%rsi)
+.Lloads_shadow:
 	mov	SVM_ENTRY_REGS(%rdi), %rsi
 	mov	GPR(1)(%rsi), %rcx
 	mov	GPR(2)(%rsi), %rdx
@@ -72,7 +82,9 @@ SYM_FUNC_START(svm_world_switch)
 	/* Buffers the guest could sample (TSA); changes flags only. */
 	VM_CLEAR_CPU_BUFFERS
 
+	ALTERNATIVE "", "jc .Lin_shadow", X86_FEATURE_HYPERVISOR
 4:	vmrun	%rax
+.Lexited:
 	cli
 5:	vmsave	%rax
 
@@ -139,6 +151,12 @@ SYM_FUNC_START(svm_world_switch)
 	pop	%rbp
 	RET
 
+.Lin_shadow:
+	/* IF is set already: without an emulator's kindness this STI has no effect at all. */
+	sti
+10:	vmrun	%rax
+	jmp	.Lexited
+
 	/*
 	 * #UD: EFER.SVME went away under us (an emergency reboot, a lying firmware). At VMRUN the
 	 * guest's registers are loaded but its segments' hidden state is as VMLOAD left it, so that
@@ -160,6 +178,7 @@ SYM_FUNC_START(svm_world_switch)
 	_ASM_EXTABLE(1b, .Lno_clgi)
 	_ASM_EXTABLE(3b, .Lno_vmrun)
 	_ASM_EXTABLE(4b, .Lno_vmrun)
+	_ASM_EXTABLE(10b, .Lno_vmrun)
 	_ASM_EXTABLE(5b, .Lno_vmrun)
 	_ASM_EXTABLE(6b, 8b)
 	_ASM_EXTABLE(9b, .Lout)

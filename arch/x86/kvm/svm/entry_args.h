@@ -12,5 +12,9 @@
 #define SVM_ENTRY_HOST_SPEC	28
 #define SVM_ENTRY_SPEC_OPEN	32
 #define SVM_ENTRY_FAILED	33
+#define SVM_ENTRY_INT_STATE	40
+
+/* Bit of the VMCB's int_state: the guest is in an interrupt shadow. */
+#define SVM_ENTRY_SHADOW_BIT	0
 
 #endif

@@ -23,6 +23,7 @@ struct svm_entry {
 	u32 host_spec;
 	bool spec_open;		/* the guest writes SPEC_CTRL without exits */
 	bool failed;		/* result: the world switch did not happen */
+	const u32 *int_state;	/* the VMCB's: for processors that forget it, see enter.S */
 };
 
 static_assert(offsetof(struct svm_entry, regs) == SVM_ENTRY_REGS);
@@ -32,6 +33,8 @@ static_assert(offsetof(struct svm_entry, guest_spec) == SVM_ENTRY_GUEST_SPEC);
 static_assert(offsetof(struct svm_entry, host_spec) == SVM_ENTRY_HOST_SPEC);
 static_assert(offsetof(struct svm_entry, spec_open) == SVM_ENTRY_SPEC_OPEN);
 static_assert(offsetof(struct svm_entry, failed) == SVM_ENTRY_FAILED);
+static_assert(offsetof(struct svm_entry, int_state) == SVM_ENTRY_INT_STATE);
+static_assert(BIT(SVM_ENTRY_SHADOW_BIT) == SVM_INTERRUPT_SHADOW_MASK);
 
 /* VMCB clean bits (15.15.3): a set bit lets the processor use its cached copy of the group. */
 enum svm_clean {

@@ -92,6 +92,7 @@ int svm_vmcb_create(struct vcpu_svm *svm)
 	svm->msrpm = svm_msrpm_default;
 	svm->entry.regs = svm->vcpu.arch.regs;
 	svm->entry.vmcb_pa = page_to_phys(page);
+	svm->entry.int_state = &svm->vmcb->control.int_state;
 	return 0;
 }
 
