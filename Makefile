@@ -86,7 +86,7 @@ check-build:	## a build with W=1 and sparse must print no warning
 	@KDIR=$(KDIR) tools/machine/check build
 
 check-stress: setup	## the stress runs, which take longer
-	@KDIR=$(KDIR) tools/machine/check stress irqchip
+	@KDIR=$(KDIR) tools/machine/check stress
 
 bench: setup	## instructions per operation, these modules beside the distribution's
 	@KDIR=$(KDIR) tools/bench/bench
