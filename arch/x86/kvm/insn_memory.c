@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guest memory, devices and ports as the emulator's ops. Linear addresses go through the guest's
+ * page tables; what is not memory is a device: one of the kernel's own answers at once, all others
+ * are userspace's. KVM API document, section 5 (KVM_EXIT_MMIO, KVM_EXIT_IO).
+ *
+ * Reads that only userspace can answer are logged, and answered from the log when the instruction
+ * runs again. Writes are queued until it is complete. insn.c hands both out.
+ */
+#include <asm/trapnr.h>
+
+#include "insn.h"
+#include "irqchip/irqchip.h"
+#include "mmu/mmu.h"
+#include "trace.h"
+#include <trace/events/kvm.h>
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* Error code bits of the access, as a page table walk wants to know them. */
+static u32 walk_access(struct emulator *emu, unsigned int access)
+{
+	return emu->cpl == 3 && !(access & EMU_ACCESS_SYSTEM) ? KVM_PF_USER : 0;
+}
+
+/*
+ * Instructions with a single memory operand, whose address the fault that led here has told. All
+ * others walk the guest's tables: a stack or a second string operand may lie anywhere.
+ */
+static bool one_operand(const struct emu_insn *insn)
+{
+	if (!insn->is_mem)
+		return false;
+	if (insn->map == 0)
+		return insn->opcode < 0x40 || (insn->opcode >= 0x80 && insn->opcode <= 0x8b) ||
+		       insn->opcode == 0xc6 || insn->opcode == 0xc7;
+	return insn->map == 1;
+}
+
+static int translate(struct emulator *emu, u64 linear, u32 access, gpa_t *gpa)
+{
+	struct kvm_x86_emulation *em = to_emulation(emu);
+	struct kvm_walk_fault fault;
+
+	if (em->fault_gpa != INVALID_GPA && !((em->fault_gpa ^ linear) & ~PAGE_MASK) &&
+	    one_operand(&emu->insn)) {
+		*gpa = em->fault_gpa;
+		return EMU_DONE;
+	}
+	*gpa = kvm_walk_gva(em->vcpu, linear, access, &fault);
+	if (likely(*gpa != INVALID_GPA))
+		return EMU_DONE;
+	if (fault.nested_abort)
+		return EMU_UNHANDLED;
+	emu->fault = (struct emu_fault) {
+		.vector = PF_VECTOR,
+		.has_error = true,
+		.error = fault.error_code,
+		.address = fault.cr2,
+	};
+	return EMU_FAULT;
+}
+
+/* Bytes of the access up to the end of its page. */
+static unsigned int in_page(u64 linear, unsigned int size)
+{
+	return min_t(unsigned int, size, PAGE_SIZE - offset_in_page(linear));
+}
+
+int kvm_emu_fetch(struct emulator *emu, u64 linear, void *buf, unsigned int size)
+{
+	struct kvm_vcpu *vcpu = emu_vcpu(emu);
+	struct kvm_walk_fault fault;
+	gpa_t gpa;
+
+	gpa = kvm_walk_gva(vcpu, linear, walk_access(emu, 0) | KVM_PF_FETCH, &fault);
+	if (gpa == INVALID_GPA) {
+		if (fault.nested_abort)
+			return EMU_UNHANDLED;
+		emu->fault = (struct emu_fault) {
+			.vector = PF_VECTOR,
+			.has_error = true,
+			.error = fault.error_code,
+			.address = fault.cr2,
+		};
+		return EMU_FAULT;
+	}
+	/* Code in a device: there is no way to ask userspace for instruction bytes. */
+	return kvm_guest_read(vcpu, gpa, buf, size) ? EMU_UNHANDLED : EMU_DONE;
+}
+
+/* Device memory, one piece: from the log, from a device in the kernel, or noted for userspace. */
+static int read_device(struct kvm_x86_emulation *em, gpa_t gpa, void *buf, unsigned int len)
+{
+	struct mmio_queue *log = &em->reads;
+	struct mmio_piece *p;
+
+	if (em->next_read < log->nr) {
+		p = &log->piece[em->next_read++];
+		/* Another address than before: the guest changed under our feet; nobody can say why. */
+		if (p->gpa != gpa || p->len != len)
+			return EMU_UNHANDLED;
+		memcpy(buf, p->data, len);
+		return em->next_read <= log->done ? EMU_DONE : EMU_PENDING;
+	}
+	if (log->nr == MAX_PIECES)
+		return EMU_UNHANDLED;
+	p = &log->piece[log->nr++];
+	em->next_read++;
+	p->gpa = gpa;
+	p->len = len;
+	if (log->done == log->nr - 1 &&
+	    (kvm_lapic_mmio(em->vcpu, gpa, len, p->data, false) ||
+	     !kvm_io_bus_read(em->vcpu, KVM_MMIO_BUS, gpa, len, p->data))) {
+		trace_kvm_mmio(KVM_TRACE_MMIO_READ, len, gpa, p->data);
+		memcpy(buf, p->data, len);
+		log->done++;
+		return EMU_DONE;
+	}
+	return EMU_PENDING;
+}
+
+/* The ABI's pieces: 8 bytes, split by nothing but the size. */
+static int read_device_pieces(struct kvm_x86_emulation *em, gpa_t gpa, void *buf, unsigned int len)
+{
+	int r = EMU_DONE, piece_r;
+	unsigned int n;
+
+	for (; len; len -= n, gpa += n, buf += n) {
+		n = min(len, 8u);
+		piece_r = read_device(em, gpa, buf, n);
+		if (piece_r == EMU_UNHANDLED)
+			return piece_r;
+		if (piece_r != EMU_DONE)
+			r = piece_r;
+	}
+	return r;
+}
+
+static int write_device_pieces(struct kvm_x86_emulation *em, gpa_t gpa, const void *buf,
+			       unsigned int len)
+{
+	struct mmio_queue *q = &em->writes;
+	struct mmio_piece *p;
+	unsigned int n;
+
+	for (; len; len -= n, gpa += n, buf += n) {
+		n = min(len, 8u);
+		if (q->nr == MAX_PIECES)
+			return EMU_UNHANDLED;
+		p = &q->piece[q->nr++];
+		p->gpa = gpa;
+		p->len = n;
+		memcpy(p->data, buf, n);
+	}
+	return EMU_DONE;
+}
+
+static int read_page(struct emulator *emu, u64 linear, void *buf, unsigned int size, u32 access)
+{
+	struct kvm_x86_emulation *em = to_emulation(emu);
+	gpa_t gpa;
+	int r;
+
+	r = translate(emu, linear, access, &gpa);
+	if (r != EMU_DONE)
+		return r;
+	if (!kvm_mmu_gfn_is_mmio(em->vcpu, gpa_to_gfn(gpa)) &&
+	    !kvm_guest_read(em->vcpu, gpa, buf, size))
+		return EMU_DONE;
+	return read_device_pieces(em, gpa, buf, size);
+}
+
+int kvm_emu_read(struct emulator *emu, u64 linear, void *buf, unsigned int size,
+		 unsigned int access)
+{
+	u32 walk = walk_access(emu, access);
+	unsigned int n = in_page(linear, size);
+	int r, second;
+
+	if (access & EMU_ACCESS_MODIFY)
+		walk |= KVM_PF_WRITE;
+	r = read_page(emu, linear, buf, n, walk);
+	if (likely(n == size) || (r != EMU_DONE && r != EMU_PENDING))
+		return r;
+	/* Both halves are asked for before the instruction waits. */
+	second = read_page(emu, linear + n, buf + n, size - n, walk);
+	return second == EMU_DONE ? r : second;
+}
+
+static int write_page(struct kvm_x86_emulation *em, gpa_t gpa, const void *buf, unsigned int size)
+{
+	if (!kvm_mmu_gfn_is_mmio(em->vcpu, gpa_to_gfn(gpa)) &&
+	    !kvm_guest_write(em->vcpu, gpa, buf, size))
+		return EMU_DONE;
+	return write_device_pieces(em, gpa, buf, size);
+}
+
+int kvm_emu_write(struct emulator *emu, u64 linear, const void *buf, unsigned int size,
+		  unsigned int access)
+{
+	struct kvm_x86_emulation *em = to_emulation(emu);
+	u32 walk = walk_access(emu, access) | KVM_PF_WRITE;
+	unsigned int n = in_page(linear, size);
+	gpa_t first, second = 0;
+	int r;
+
+	/* Faults of either half come before the first byte is written. */
+	r = translate(emu, linear, walk, &first);
+	if (r == EMU_DONE && unlikely(n < size))
+		r = translate(emu, linear + n, walk, &second);
+	if (r != EMU_DONE)
+		return r;
+	r = write_page(em, first, buf, n);
+	if (r == EMU_DONE && unlikely(n < size))
+		r = write_page(em, second, buf + n, size - n);
+	return r;
+}
+
+int kvm_emu_probe_write(struct emulator *emu, u64 linear, unsigned int size)
+{
+	u32 walk = walk_access(emu, 0) | KVM_PF_WRITE;
+	unsigned int n = in_page(linear, size);
+	gpa_t gpa;
+	int r;
+
+	r = translate(emu, linear, walk, &gpa);
+	if (r == EMU_DONE && n < size)
+		r = translate(emu, linear + n, walk, &gpa);
+	return r;
+}
+
+int kvm_emu_cmpxchg(struct emulator *emu, u64 linear, const void *old, const void *new,
+		    unsigned int size)
+{
+	struct kvm_x86_emulation *em = to_emulation(emu);
+	u64 was = 0, want = 0;
+	gpa_t gpa;
+	int r;
+
+	/* What no processor does atomically is not done atomically here either. */
+	if (size > 8 || (linear & (size - 1)))
+		return kvm_emu_write(emu, linear, new, size, 0);
+	r = translate(emu, linear, walk_access(emu, 0) | KVM_PF_WRITE, &gpa);
+	if (r != EMU_DONE)
+		return r;
+	if (kvm_mmu_gfn_is_mmio(em->vcpu, gpa_to_gfn(gpa)))
+		return write_device_pieces(em, gpa, new, size);
+
+	memcpy(&was, old, size);
+	memcpy(&want, new, size);
+	r = kvm_guest_cmpxchg(em->vcpu, gpa, &was, want, size);
+	if (r < 0)
+		return write_device_pieces(em, gpa, new, size);
+	return r ? EMU_AGAIN : EMU_DONE;
+}
+
+bool kvm_emu_checkpoint(struct emulator *emu)
+{
+	struct kvm_x86_emulation *em = to_emulation(emu);
+
+	em->reads.nr = 0;
+	em->reads.done = 0;
+	em->next_read = 0;
+	em->pio_answered = false;
+	return em->writes.nr > MAX_PIECES / 2 || em->pio_out ||
+	       kvm_request_pending(em->vcpu) || signal_pending(current) || need_resched();
+}
+
+/* ---- ports ----------------------------------------------------------------------------------- */
+
+int kvm_emu_pio_in(struct emulator *emu, u16 port, unsigned int size, void *buf,
+		   unsigned int count)
+{
+	struct kvm_x86_emulation *em = to_emulation(emu);
+	struct kvm_vcpu *vcpu = em->vcpu;
+	unsigned int i;
+
+	/* Userspace may have changed registers meanwhile: then this is another request. */
+	if (em->pio_answered && vcpu->arch.pio.port == port && vcpu->arch.pio.size == size &&
+	    vcpu->arch.pio.count == count) {
+		memcpy(buf, vcpu->arch.pio_data, size * count);
+		trace_kvm_pio(KVM_PIO_IN, port, size, count, vcpu->arch.pio_data);
+		return EMU_DONE;
+	}
+	for (i = 0; i < count; i++)
+		if (kvm_io_bus_read(vcpu, KVM_PIO_BUS, port, size, buf + i * size))
+			break;
+	if (i == count)
+		return EMU_DONE;
+	/* A device has the port for all elements or for none. */
+	memset(vcpu->arch.pio_data, 0, size * count);
+	kvm_prepare_pio_exit(vcpu, port, size, true, count);
+	return EMU_PENDING;
+}
+
+int kvm_emu_pio_out(struct emulator *emu, u16 port, unsigned int size, const void *buf,
+		    unsigned int count)
+{
+	struct kvm_x86_emulation *em = to_emulation(emu);
+	struct kvm_vcpu *vcpu = em->vcpu;
+	unsigned int i;
+
+	trace_kvm_pio(KVM_PIO_OUT, port, size, count, buf);
+	for (i = 0; i < count; i++)
+		if (kvm_io_bus_write(vcpu, KVM_PIO_BUS, port, size, buf + i * size))
+			break;
+	if (i == count)
+		return EMU_DONE;
+	memcpy(vcpu->arch.pio_data, buf + i * size, (count - i) * size);
+	kvm_prepare_pio_exit(vcpu, port, size, false, count - i);
+	em->pio_out = true;
+	return EMU_DONE;
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A vcpu's registers as the emulator's ops, and the instructions that only a hypervisor can answer:
+ * CPUID, counters, HLT, hypercalls. What a register may contain is checked by its owner in cpu/; an
+ * op only turns the refusal into a fault.
+ */
+#include <asm/debugreg.h>
+#include <asm/trapnr.h>
+
+#include "insn.h"
+#include "cpu/regs.h"
+#include "trace.h"
+
+static int raise(struct emulator *emu, u8 vector)
+{
+	emu->fault = (struct emu_fault) { .vector = vector };
+	return EMU_FAULT;
+}
+
+static int raise_gp(struct emulator *emu)
+{
+	emu->fault = (struct emu_fault) { .vector = GP_VECTOR, .has_error = true };
+	return EMU_FAULT;
+}
+
+/* ---- registers ------------------------------------------------------------------------------- */
+
+void kvm_emu_get_segment(struct emulator *emu, enum emu_seg seg, struct emu_segment *val)
+{
+	struct kvm_segment s;
+
+	vendor(get_segment)(emu_vcpu(emu), (enum kvm_seg)seg, &s);
+	val->base = s.base;
+	val->limit = s.limit;
+	val->selector = s.selector;
+	val->attr = s.type | s.s << 4 | s.dpl << EMU_ATTR_DPL_SHIFT |
+		    (s.unusable ? 0 : s.present << 7) | s.avl << 8 | s.l << 9 | s.db << 10 |
+		    s.g << 11;
+}
+
+int kvm_emu_set_segment(struct emulator *emu, enum emu_seg seg, const struct emu_segment *val)
+{
+	struct kvm_segment s = {
+		.base = val->base,
+		.limit = val->limit,
+		.selector = val->selector,
+		.type = val->attr & EMU_ATTR_TYPE,
+		.s = !!(val->attr & EMU_ATTR_S),
+		.dpl = (val->attr & EMU_ATTR_DPL) >> EMU_ATTR_DPL_SHIFT,
+		.present = !!(val->attr & EMU_ATTR_P),
+		.avl = !!(val->attr & EMU_ATTR_AVL),
+		.l = !!(val->attr & EMU_ATTR_L),
+		.db = !!(val->attr & EMU_ATTR_DB),
+		.g = !!(val->attr & EMU_ATTR_G),
+		.unusable = !(val->attr & EMU_ATTR_P),
+	};
+
+	kvm_x86_ops.set_segment(emu_vcpu(emu), (enum kvm_seg)seg, &s);
+	return EMU_DONE;
+}
+
+void kvm_emu_get_dt(struct emulator *emu, enum emu_dt which, struct emu_table *val)
+{
+	struct desc_ptr dt;
+
+	if (which == EMU_GDT)
+		kvm_x86_ops.get_gdt(emu_vcpu(emu), &dt);
+	else
+		kvm_x86_ops.get_idt(emu_vcpu(emu), &dt);
+	val->base = dt.address;
+	val->limit = dt.size;
+}
+
+int kvm_emu_set_dt(struct emulator *emu, enum emu_dt which, const struct emu_table *val)
+{
+	struct desc_ptr dt = { .size = val->limit, .address = val->base };
+
+	if (which == EMU_GDT)
+		kvm_x86_ops.set_gdt(emu_vcpu(emu), &dt);
+	else
+		kvm_x86_ops.set_idt(emu_vcpu(emu), &dt);
+	return EMU_DONE;
+}
+
+u64 kvm_emu_get_cr(struct emulator *emu, unsigned int nr)
+{
+	struct kvm_vcpu *vcpu = emu_vcpu(emu);
+
+	switch (nr) {
+	case 0:
+		return kvm_read_cr0(vcpu);
+	case 2:
+		return vcpu->arch.cr2;
+	case 3:
+		return kvm_read_cr3(vcpu);
+	case 4:
+		return kvm_read_cr4(vcpu);
+	default:
+		return kvm_get_cr8(vcpu);
+	}
+}
+
+int kvm_emu_set_cr(struct emulator *emu, unsigned int nr, u64 val)
+{
+	struct kvm_vcpu *vcpu = emu_vcpu(emu);
+	int r = 0;
+
+	trace_kvm_cr(1, nr, val);
+	switch (nr) {
+	case 0:
+		r = kvm_set_cr0(vcpu, val);
+		break;
+	case 2:
+		vcpu->arch.cr2 = val;
+		break;
+	case 3:
+		r = kvm_set_cr3(vcpu, val);
+		break;
+	case 4:
+		r = kvm_set_cr4(vcpu, val);
+		break;
+	default:
+		r = kvm_set_cr8(vcpu, val);
+	}
+	return r ? raise_gp(emu) : EMU_DONE;
+}
+
+/* Debug registers guarded by DR7.GD: the exception is the emulator's to raise. */
+static int check_dr_guard(struct emulator *emu)
+{
+	struct kvm_vcpu *vcpu = emu_vcpu(emu);
+
+	if (!(vcpu->arch.dr7 & DR7_GD))
+		return EMU_DONE;
+	emu->fault = (struct emu_fault) { .vector = DB_VECTOR, .address = DR6_BD };
+	return EMU_FAULT;
+}
+
+int kvm_emu_get_dr(struct emulator *emu, unsigned int nr, u64 *val)
+{
+	int r = check_dr_guard(emu);
+
+	if (r == EMU_DONE)
+		*val = kvm_get_dr(emu_vcpu(emu), nr);
+	return r;
+}
+
+int kvm_emu_set_dr(struct emulator *emu, unsigned int nr, u64 val)
+{
+	int r = check_dr_guard(emu);
+
+	if (r != EMU_DONE)
+		return r;
+	return kvm_set_dr(emu_vcpu(emu), nr, val) ? raise_gp(emu) : EMU_DONE;
+}
+
+int kvm_emu_get_msr(struct emulator *emu, u32 index, u64 *val)
+{
+	return kvm_get_msr(emu_vcpu(emu), index, val, false) ? raise_gp(emu) : EMU_DONE;
+}
+
+int kvm_emu_set_msr(struct emulator *emu, u32 index, u64 val)
+{
+	return kvm_set_msr(emu_vcpu(emu), index, val, false) ? raise_gp(emu) : EMU_DONE;
+}
+
+int kvm_emu_set_xcr(struct emulator *emu, u32 index, u64 val)
+{
+	return kvm_set_xcr(emu_vcpu(emu), index, val) ? raise_gp(emu) : EMU_DONE;
+}
+
+/* ---- instructions that are the hypervisor's -------------------------------------------------- */
+
+int kvm_emu_cpuid(struct emulator *emu, u32 regs[4])
+{
+	kvm_cpuid(emu_vcpu(emu), &regs[0], &regs[1], &regs[2], &regs[3]);
+	return EMU_DONE;
+}
+
+int kvm_emu_rdtsc(struct emulator *emu, u64 *tsc, u32 *aux)
+{
+	struct kvm_vcpu *vcpu = emu_vcpu(emu);
+	u64 val = 0;
+
+	*tsc = kvm_guest_tsc(vcpu);
+	if (kvm_get_msr(vcpu, MSR_TSC_AUX, &val, true))
+		val = 0;
+	*aux = val;
+	return EMU_DONE;
+}
+
+int kvm_emu_rdpmc(struct emulator *emu, u32 counter, u64 *val)
+{
+	return raise_gp(emu);
+}
+
+int kvm_emu_halt(struct emulator *emu)
+{
+	to_emulation(emu)->halt = true;
+	return EMU_DONE;
+}
+
+int kvm_emu_invlpg(struct emulator *emu, u64 linear)
+{
+	kvm_x86_ops.flush_tlb_page(emu_vcpu(emu), linear);
+	return EMU_DONE;
+}
+
+int kvm_emu_wbinvd(struct emulator *emu)
+{
+	return EMU_DONE;
+}
+
+/* Either vendor's instruction, most often the wrong one: make it the right one for next time. */
+int kvm_emu_hypercall(struct emulator *emu)
+{
+	struct kvm_vcpu *vcpu = emu_vcpu(emu);
+	u64 linear = kvm_linear_rip(vcpu);
+	u8 insn[3];
+	int r;
+
+	if (vcpu->kvm->arch.disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN)
+		return raise(emu, UD_VECTOR);
+	kvm_x86_ops.patch_hypercall(vcpu, insn);
+	/* The write faults as the guest's own would; the instruction then runs again. */
+	r = kvm_emu_write(emu, linear, insn, sizeof(insn), 0);
+	return r == EMU_DONE ? EMU_AGAIN : r;
+}
