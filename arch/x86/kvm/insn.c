@@ -418,20 +418,38 @@ static int go_on_behind(struct kvm_x86_emulation *em)
 
 /* ---- entry points ---------------------------------------------------------------------------- */
 
-/* ud2 and "kvm" in front of an instruction have it emulated, if the parameter allows. */
+/* Bytes of code that may lie in two pages; false if they cannot be had. */
+static bool fetch_across(struct emulator *emu, u64 linear, u8 *buf, unsigned int n)
+{
+	unsigned int first = min_t(unsigned int, n, PAGE_SIZE - offset_in_page(linear));
+
+	if (kvm_emu_fetch(emu, linear, buf, first) != EMU_DONE)
+		return false;
+	return first == n || kvm_emu_fetch(emu, linear + first, buf + first, n - first) == EMU_DONE;
+}
+
+/*
+ * ud2 and "kvm" in front of an instruction have it emulated, if the parameter allows. The #UD set
+ * RF, which keeps code breakpoints from the instruction unless the parameter says otherwise.
+ */
 static bool strip_forced_prefix(struct kvm_x86_emulation *em)
 {
 	static const u8 prefix[] = { 0x0f, 0x0b, 'k', 'v', 'm' };
+	unsigned int forced = READ_ONCE(force_emulation_prefix);
+	struct kvm_vcpu *vcpu = em->vcpu;
 	struct emulator *emu = &em->emu;
 	u8 bytes[sizeof(prefix)];
 
-	if (likely(!force_emulation_prefix))
+	if (likely(!forced))
 		return false;
-	if (kvm_emu_fetch(emu, kvm_linear_rip(em->vcpu), bytes, sizeof(bytes)) != EMU_DONE ||
-			  memcmp(bytes, prefix, sizeof(prefix)))
+	if (!fetch_across(emu, kvm_linear_rip(vcpu), bytes, sizeof(bytes)) ||
+	    memcmp(bytes, prefix, sizeof(prefix)))
 		return false;
-	em->vcpu->arch.rip += sizeof(prefix);
-	emu->rip = em->vcpu->arch.rip;
+	vcpu->arch.rip += sizeof(prefix);
+	if (forced & FORCED_CLEAR_RF)
+		vcpu->arch.rflags &= ~X86_EFLAGS_RF;
+	emu->rip = vcpu->arch.rip;
+	emu->rflags = vcpu->arch.rflags;
 	emu->insn.available = 0;
 	return true;
 }

@@ -43,7 +43,7 @@ MODULE_PARM_DESC(enable_pmu, "virtual performance counters (not available in thi
 unsigned int force_emulation_prefix;
 module_param(force_emulation_prefix, uint, 0644);
 MODULE_PARM_DESC(force_emulation_prefix,
-		 "emulate an instruction behind ud2; .ascii \"kvm\" (for tests; 0: no)");
+		 "emulate an instruction behind ud2; .ascii \"kvm\" (for tests; 0: no; 2: with RF clear)");
 
 bool tdp_mmu_enabled = true;
 module_param_named(tdp_mmu, tdp_mmu_enabled, bool, 0444);

@@ -15,6 +15,7 @@
 extern bool ignore_msrs, report_ignored_msrs, enable_pmu;
 extern bool eager_page_split, tdp_mmu_enabled;
 extern unsigned int force_emulation_prefix;
+#define FORCED_CLEAR_RF	BIT(1)	/* in force_emulation_prefix */
 
 /* ---- registers ---------------------------------------------------------------------------------- */
 
