@@ -120,14 +120,14 @@ def debug():
     return Kernel(image, kdir_release(DEBUG_TREE), DEBUG_TREE)
 
 
-def ours(release):
-    """The project's modules built for a release: name -> path."""
+def ours(release, vendor):
+    """The project's modules built for a release: name -> path. kvm and the vendor's must be among them."""
     found = {}
     build = os.path.join(TOP, "build", "modules-" + release)
     for path in glob.glob(os.path.join(build, "**", "kvm*.ko"), recursive=True):
         found[os.path.basename(path)[:-3].replace("-", "_")] = path
-    if "kvm" not in found or "kvm_amd" not in found:
-        raise Failure(f"no kvm.ko and kvm-amd.ko below {build}: run 'make' (with KDIR= for another kernel)")
+    if "kvm" not in found or vendor not in found:
+        raise Failure(f"no kvm.ko and {vendor.replace('_', '-')}.ko below {build}: run 'make' (with KDIR= for another kernel)")
     return found
 
 
