@@ -99,6 +99,7 @@ static struct kvm_x86_emulation *emulation_begin(struct kvm_vcpu *vcpu, gpa_t gp
 	em->writes.nr = 0;
 	em->writes.done = 0;
 	em->pio_answered = false;
+	em->msr = MSR_NOT_ASKED;
 	em->pio_out = false;
 	em->halt = false;
 	return em;
@@ -288,12 +289,26 @@ static int complete_in(struct kvm_vcpu *vcpu)
 	return execute(em);
 }
 
+static int complete_msr(struct kvm_vcpu *vcpu)
+{
+	struct kvm_x86_emulation *em = vcpu->arch.emulation;
+
+	em->msr = MSR_ANSWERED;
+	if (vcpu->arch.rip != em->emu.rip)
+		return 1;
+	return execute(em);
+}
+
 static int wait_for_userspace(struct kvm_x86_emulation *em)
 {
 	struct mmio_queue *log = &em->reads;
 	struct kvm_vcpu *vcpu = em->vcpu;
 	struct mmio_piece *p;
 
+	if (em->msr == MSR_ASKED) {
+		vcpu->arch.complete_io = complete_msr;
+		return 0;
+	}
 	if (log->done == log->nr) {
 		vcpu->stat.io_exits++;
 		vcpu->arch.complete_io = complete_in;

@@ -32,6 +32,7 @@ struct kvm_x86_emulation {
 	gpa_t fault_gpa;	/* of the memory operand, when the exit told; else INVALID_GPA */
 	unsigned int next_read;	/* pieces of the log this run has consumed */
 	bool pio_answered;	/* the data of the pending IN is in the PIO page */
+	enum { MSR_NOT_ASKED, MSR_ASKED, MSR_ANSWERED } msr;	/* by userspace, in kvm_run */
 	bool pio_out;		/* an OUT waits to be handed out */
 	bool halt;
 	struct mmio_queue reads, writes;

@@ -154,14 +154,47 @@ int kvm_emu_set_dr(struct emulator *emu, unsigned int nr, u64 val)
 	return kvm_set_dr(emu_vcpu(emu), nr, val) ? raise_gp(emu) : EMU_DONE;
 }
 
+/* An access that is userspace's to answer has the instruction run twice, as an IN does. */
+static int refuse_msr(struct emulator *emu, u32 index, u64 data, bool write, u32 reason)
+{
+	if (!kvm_msr_to_userspace(emu_vcpu(emu), index, data, write, reason))
+		return raise_gp(emu);
+	to_emulation(emu)->msr = MSR_ASKED;
+	return EMU_PENDING;
+}
+
+static bool take_msr_answer(struct emulator *emu)
+{
+	struct kvm_x86_emulation *em = to_emulation(emu);
+
+	if (em->msr != MSR_ANSWERED)
+		return false;
+	em->msr = MSR_NOT_ASKED;
+	return true;
+}
+
 int kvm_emu_get_msr(struct emulator *emu, u32 index, u64 *val)
 {
-	return kvm_get_msr(emu_vcpu(emu), index, val, false) ? raise_gp(emu) : EMU_DONE;
+	struct kvm_vcpu *vcpu = emu_vcpu(emu);
+	u32 reason;
+
+	if (take_msr_answer(emu)) {
+		*val = vcpu->run->msr.data;
+		return vcpu->run->msr.error ? raise_gp(emu) : EMU_DONE;
+	}
+	reason = kvm_guest_rdmsr(vcpu, index, val);
+	return reason ? refuse_msr(emu, index, 0, false, reason) : EMU_DONE;
 }
 
 int kvm_emu_set_msr(struct emulator *emu, u32 index, u64 val)
 {
-	return kvm_set_msr(emu_vcpu(emu), index, val, false) ? raise_gp(emu) : EMU_DONE;
+	struct kvm_vcpu *vcpu = emu_vcpu(emu);
+	u32 reason;
+
+	if (take_msr_answer(emu))
+		return vcpu->run->msr.error ? raise_gp(emu) : EMU_DONE;
+	reason = kvm_guest_wrmsr(vcpu, index, val);
+	return reason ? refuse_msr(emu, index, val, true, reason) : EMU_DONE;
 }
 
 int kvm_emu_set_xcr(struct emulator *emu, u32 index, u64 val)

@@ -40,6 +40,8 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 	case KVM_CAP_SPLIT_IRQCHIP:
 	case KVM_CAP_TSC_DEADLINE_TIMER:
 	case KVM_CAP_VAPIC:
+	case KVM_CAP_X86_MSR_FILTER:
+	case KVM_CAP_X86_USER_SPACE_MSR:
 	case KVM_CAP_LAST_CPU:
 	case KVM_CAP_MMU_SHADOW_CACHE_CONTROL:
 	case KVM_CAP_SET_TSS_ADDR:
@@ -150,6 +152,11 @@ int kvm_arch_vm_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
 		if (arg & ~1ull)
 			return -EINVAL;
 		WRITE_ONCE(kvm->arch.exit_on_emulation_error, arg);
+		return 0;
+	case KVM_CAP_X86_USER_SPACE_MSR:
+		if (arg & ~(u64)KVM_MSR_EXIT_REASON_VALID_MASK)
+			return -EINVAL;
+		WRITE_ONCE(kvm->arch.user_space_msrs, arg);
 		return 0;
 	case KVM_CAP_MAX_VCPU_ID:
 		return enable_max_vcpu_ids(kvm, arg);
@@ -329,6 +336,8 @@ long kvm_arch_vm_ioctl(struct kvm *kvm, unsigned int ioctl, unsigned long arg)
 		return READ_ONCE(kvm->arch.default_tsc_khz);
 	case KVM_GET_CLOCK:
 		return vm_get_clock(kvm, (void __user *)arg);
+	case KVM_X86_SET_MSR_FILTER:
+		return kvm_msr_filter_set(kvm, (void __user *)arg);
 	case KVM_SET_CLOCK:
 		return vm_set_clock(kvm, (void __user *)arg);
 	default:

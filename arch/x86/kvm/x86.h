@@ -137,15 +137,34 @@ void kvm_msr_lists_init(void);
 int kvm_dev_get_msr_index_list(struct kvm_msr_list __user *list, bool feature);
 int kvm_dev_get_feature_msrs(struct kvm_msrs __user *msrs);
 long kvm_vcpu_msrs_ioctl(struct kvm_vcpu *vcpu, struct kvm_msrs __user *msrs, bool write);
-/* 0; 1: #GP. @host: userspace's access, with its wider rights. */
+/* What an access comes to: MSR_GP and MSR_UNKNOWN both are #GP, the latter unless ignore_msrs. */
+enum { MSR_OK, MSR_GP, MSR_UNKNOWN };
+/* MSR_*. @host: userspace's access, with its wider rights. */
 int kvm_get_msr(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host);
 int kvm_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host);
-int kvm_emulate_rdmsr(struct kvm_vcpu *vcpu);			/* exit handlers: 1/0/-errno */
-int kvm_emulate_wrmsr(struct kvm_vcpu *vcpu);
 bool kvm_pat_valid(u64 pat);
 void kvm_msr_vcpu_init(struct kvm_vcpu *vcpu);
 int kvm_mce_setup(struct kvm_vcpu *vcpu, u64 mcg_cap);
 void kvm_msr_vcpu_free(struct kvm_vcpu *vcpu);
+
+/* ---- cpu/msr_filter.c ------------------------------------------------------------------------------- */
+
+int kvm_msr_filter_set(struct kvm *kvm, const struct kvm_msr_filter __user *arg);
+void kvm_msr_filter_destroy(struct kvm *kvm);
+/* True if userspace's filter lets the guest access it: @direction KVM_MSR_FILTER_READ or _WRITE. */
+bool kvm_msr_allowed(struct kvm_vcpu *vcpu, u32 index, u32 direction);
+static inline bool kvm_msr_filtered(struct kvm_vcpu *vcpu)
+{
+	return rcu_access_pointer(vcpu->kvm->arch.msr_filter);
+}
+
+/* The guest's access: 0, or the KVM_MSR_EXIT_REASON_* for which it is refused, with nothing done. */
+u32 kvm_guest_rdmsr(struct kvm_vcpu *vcpu, u32 index, u64 *data);
+u32 kvm_guest_wrmsr(struct kvm_vcpu *vcpu, u32 index, u64 data);
+/* Fill kvm_run for an access refused for @reason; false if userspace has not asked for those. */
+bool kvm_msr_to_userspace(struct kvm_vcpu *vcpu, u32 index, u64 data, bool write, u32 reason);
+int kvm_emulate_rdmsr(struct kvm_vcpu *vcpu);			/* exit handlers: 1/0/-errno */
+int kvm_emulate_wrmsr(struct kvm_vcpu *vcpu);
 
 /* ---- cpu/tsc.c ---------------------------------------------------------------------------------------- */
 

@@ -261,7 +261,7 @@ struct kvm_vcpu_arch {
 	u64 spec_ctrl;
 	u64 msr_hwcr, msr_de_cfg;
 	u64 osvw_length, osvw_status;
-	u64 msr_platform_info, msr_misc_features_enables;
+	u64 msr_platform_info, msr_misc_features_enables, power_ctl;
 	u64 smbase;
 	u64 mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
 	u64 mcg_cap, mcg_status, mcg_ctl;
@@ -295,6 +295,7 @@ enum kvm_irqchip_mode {
 };
 
 struct apic_map;
+struct kvm_msr_filter_table;
 struct kvm_irqchips;
 struct kvm_lapic;
 struct kvm_pit_device;
@@ -305,6 +306,8 @@ struct kvm_arch {
 	u32 default_tsc_khz;
 	u64 disabled_quirks;
 	bool exit_on_emulation_error;
+	u32 user_space_msrs;			/* KVM_MSR_EXIT_REASON_* that userspace wants to see */
+	struct kvm_msr_filter_table __rcu *msr_filter;	/* NULL: all allowed; set under kvm->lock */
 	bool exception_payload_enabled;
 	bool triple_fault_event;
 	bool platform_info_hidden;	/* KVM_CAP_MSR_PLATFORM_INFO: the guest must not read it */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Model-specific registers: RDMSR and WRMSR, KVM_GET_MSRS and KVM_SET_MSRS, the lists of indices,
- * and every MSR whose value is kept in memory for both vendors. MSRs that live in a VMCB or VMCS
- * are the vendor's get_msr() and set_msr(); machine check banks are in mce.c. APM 2, appendix A;
+ * Model-specific registers: KVM_GET_MSRS and KVM_SET_MSRS, the lists of indices, and every MSR
+ * whose value is kept in memory for both vendors. MSRs that live in a VMCB or VMCS are the vendor's
+ * get_msr() and set_msr(), machine check banks mce.c's, the guest's instructions msr_filter.c's. APM 2, appendix A;
  * SDM 4.
  */
 #include <linux/nospec.h>
@@ -18,9 +18,6 @@
 #include "cpuid.h"
 #include "mce.h"
 #include "regs.h"
-
-/* What an access comes to: MSR_GP and MSR_UNKNOWN both are #GP, the latter unless ignore_msrs. */
-enum { MSR_OK, MSR_GP, MSR_UNKNOWN };
 
 #define MAX_MSRS_PER_IOCTL	256u
 
@@ -437,6 +434,9 @@ static int msr_get(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 	case MSR_MISC_FEATURES_ENABLES:
 		*data = vcpu->arch.msr_misc_features_enables;
 		return MSR_OK;
+	case MSR_IA32_POWER_CTL:
+		*data = vcpu->arch.power_ctl;
+		return MSR_OK;
 	case MSR_IA32_TSC_ADJUST:
 	case MSR_TSC_AUX:
 	case MSR_IA32_XSS:
@@ -659,6 +659,9 @@ static int msr_set(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 		return misc_enable_set(vcpu, data, host);
 	case MSR_MISC_FEATURES_ENABLES:
 		return misc_features_set(vcpu, data);
+	case MSR_IA32_POWER_CTL:
+		vcpu->arch.power_ctl = data;	/* how idle states are entered: not the guest's affair */
+		return MSR_OK;
 	case MSR_PLATFORM_INFO:
 		return platform_info_set(vcpu, data, host);
 	case MSR_IA32_UCODE_REV:
@@ -695,7 +698,7 @@ static noinline int msr_unknown(u32 index, u64 data, bool write, bool host)
 	if (host && !data && is_pv_msr(index))
 		return 0;
 	if (!ignore_msrs)
-		return 1;
+		return MSR_UNKNOWN;
 	if (report_ignored_msrs)
 		pr_info_ratelimited("kvm: ignored %s 0x%x data 0x%llx\n",
 				    write ? "wrmsr" : "rdmsr", index, data);
@@ -718,38 +721,6 @@ int kvm_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 
 	return likely(r != MSR_UNKNOWN) ? r : msr_unknown(index, data, true, host);
 }
-
-int kvm_emulate_rdmsr(struct kvm_vcpu *vcpu)
-{
-	u32 index = vcpu->arch.regs[KVM_RCX];
-	u64 data = 0;
-
-	if (unlikely(kvm_get_msr(vcpu, index, &data, false))) {
-		trace_kvm_msr(false, index, 0, true);
-		kvm_inject_gp(vcpu, 0);
-		return 1;
-	}
-	trace_kvm_msr(false, index, data, false);
-	vcpu->arch.regs[KVM_RAX] = (u32)data;
-	vcpu->arch.regs[KVM_RDX] = data >> 32;
-	return kvm_skip_insn(vcpu);
-}
-EXPORT_SYMBOL_GPL(kvm_emulate_rdmsr);
-
-int kvm_emulate_wrmsr(struct kvm_vcpu *vcpu)
-{
-	u32 index = vcpu->arch.regs[KVM_RCX];
-	u64 data = kvm_edx_eax(vcpu);
-
-	if (unlikely(kvm_set_msr(vcpu, index, data, false))) {
-		trace_kvm_msr(true, index, data, true);
-		kvm_inject_gp(vcpu, 0);
-		return 1;
-	}
-	trace_kvm_msr(true, index, data, false);
-	return kvm_skip_insn(vcpu);
-}
-EXPORT_SYMBOL_GPL(kvm_emulate_wrmsr);
 
 /* ---- life of a vcpu -------------------------------------------------------------------------- */
 
@@ -779,8 +750,8 @@ void kvm_msr_vcpu_free(struct kvm_vcpu *vcpu)
 /* MSRs that are a vcpu's state beside SREGS and FPU: ours, then what a vendor may have. */
 static const u32 common_msrs[] = {
 	MSR_IA32_TSC, MSR_IA32_TSC_ADJUST, MSR_TSC_AUX, MSR_EFER, MSR_IA32_CR_PAT, MSR_IA32_XSS,
-	MSR_IA32_MISC_ENABLE, MSR_MISC_FEATURES_ENABLES, MSR_PLATFORM_INFO, MSR_IA32_UCODE_REV,
-	MSR_IA32_ARCH_CAPABILITIES, MSR_IA32_SPEC_CTRL,
+	MSR_IA32_MISC_ENABLE, MSR_MISC_FEATURES_ENABLES, MSR_PLATFORM_INFO, MSR_IA32_POWER_CTL,
+	MSR_IA32_UCODE_REV, MSR_IA32_ARCH_CAPABILITIES, MSR_IA32_SPEC_CTRL,
 	MSR_IA32_MCG_STATUS, MSR_IA32_MCG_CTL,
 	MSR_MTRRdefType, MSR_MTRRfix64K_00000, MSR_MTRRfix16K_80000, MSR_MTRRfix16K_A0000,
 	MSR_MTRRfix4K_C0000, MSR_MTRRfix4K_C8000, MSR_MTRRfix4K_D0000, MSR_MTRRfix4K_D8000,

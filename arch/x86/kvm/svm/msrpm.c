@@ -5,7 +5,7 @@
  * in the VMCB or by this backend. All other MSRs are common code's (cpu/msr.c).
  *
  * All vcpus share one map, in which the registers that VMLOAD and VMSAVE switch are open; a vcpu
- * gets a map of its own when it opens another one.
+ * gets a map of its own when it opens another one, or when userspace filters MSRs.
  */
 #include <linux/gfp.h>
 #include <asm/spec-ctrl.h>
@@ -16,6 +16,7 @@
 #define MSRPM_ORDER	1	/* two pages */
 
 unsigned long *svm_msrpm_default;
+static unsigned long *msrpm_closed;	/* for want of memory: everything exits */
 
 /* Registers that are the guest's own while it runs. */
 static const u32 open_msrs[] = {
@@ -36,16 +37,21 @@ static int msrpm_bit(u32 msr)
 	return -1;
 }
 
-static void msrpm_open(unsigned long *map, u32 msr, bool read, bool write)
+static void msrpm_set(unsigned long *map, u32 msr, bool read, bool write)
 {
 	int bit = msrpm_bit(msr);
 
 	if (bit < 0)
 		return;
-	if (read)
-		__clear_bit(bit, map);
-	if (write)
-		__clear_bit(bit + 1, map);
+	__assign_bit(bit, map, !read);
+	__assign_bit(bit + 1, map, !write);
+}
+
+/* As far as the filter lets the guest. */
+static void msrpm_open(struct vcpu_svm *svm, u32 msr, bool read, bool write)
+{
+	msrpm_set(svm->msrpm, msr, read && kvm_msr_allowed(&svm->vcpu, msr, KVM_MSR_FILTER_READ),
+		  write && kvm_msr_allowed(&svm->vcpu, msr, KVM_MSR_FILTER_WRITE));
 }
 
 static unsigned long *msrpm_alloc(gfp_t gfp)
@@ -58,22 +64,39 @@ int svm_msrpm_init(void)
 	unsigned int i;
 
 	svm_msrpm_default = msrpm_alloc(GFP_KERNEL);
-	if (!svm_msrpm_default)
+	msrpm_closed = msrpm_alloc(GFP_KERNEL);
+	if (!svm_msrpm_default || !msrpm_closed) {
+		svm_msrpm_exit();
 		return -ENOMEM;
+	}
+	memset(msrpm_closed, 0xff, PAGE_SIZE << MSRPM_ORDER);
 	memset(svm_msrpm_default, 0xff, PAGE_SIZE << MSRPM_ORDER);
 	for (i = 0; i < ARRAY_SIZE(open_msrs); i++)
-		msrpm_open(svm_msrpm_default, open_msrs[i], true, true);
+		msrpm_set(svm_msrpm_default, open_msrs[i], true, true);
 	return 0;
 }
 
 void svm_msrpm_exit(void)
 {
 	free_pages((unsigned long)svm_msrpm_default, MSRPM_ORDER);
+	free_pages((unsigned long)msrpm_closed, MSRPM_ORDER);
+}
+
+static bool msrpm_is_own(struct vcpu_svm *svm)
+{
+	return svm->msrpm != svm_msrpm_default && svm->msrpm != msrpm_closed;
+}
+
+static void msrpm_use(struct vcpu_svm *svm, unsigned long *map)
+{
+	svm->msrpm = map;
+	svm->vmcb->control.msrpm_base_pa = __pa(map);
+	svm_dirty(svm, SVM_CLEAN_PERM_MAPS);
 }
 
 void svm_msrpm_destroy(struct vcpu_svm *svm)
 {
-	if (svm->msrpm != svm_msrpm_default)
+	if (msrpm_is_own(svm))
 		free_pages((unsigned long)svm->msrpm, MSRPM_ORDER);
 	svm->msrpm = svm_msrpm_default;
 }
@@ -83,15 +106,13 @@ static bool msrpm_own(struct vcpu_svm *svm)
 {
 	unsigned long *map;
 
-	if (svm->msrpm != svm_msrpm_default)
+	if (msrpm_is_own(svm))
 		return true;
 	map = msrpm_alloc(GFP_KERNEL_ACCOUNT);
 	if (!map)
 		return false;
-	memcpy(map, svm_msrpm_default, PAGE_SIZE << MSRPM_ORDER);
-	svm->msrpm = map;
-	svm->vmcb->control.msrpm_base_pa = __pa(map);
-	svm_dirty(svm, SVM_CLEAN_PERM_MAPS);
+	memcpy(map, svm->msrpm, PAGE_SIZE << MSRPM_ORDER);
+	msrpm_use(svm, map);
 	return true;
 }
 
@@ -108,20 +129,44 @@ static void open_spec_ctrl(struct vcpu_svm *svm)
 {
 	if (!msrpm_own(svm))
 		return;
-	msrpm_open(svm->msrpm, MSR_IA32_SPEC_CTRL, true, true);
+	svm->spec_ctrl_used = true;
+	msrpm_open(svm, MSR_IA32_SPEC_CTRL, true, true);
+	svm_dirty(svm, SVM_CLEAN_PERM_MAPS);
 	if (!svm_hw.v_spec_ctrl)
 		svm->entry.spec_open = true;
+}
+
+/* The map anew, for a filter that came or changed or went. */
+static void filter_map(struct vcpu_svm *svm)
+{
+	unsigned int i;
+
+	if (!kvm_msr_filtered(&svm->vcpu) && !msrpm_is_own(svm)) {
+		if (svm->msrpm != svm_msrpm_default)
+			msrpm_use(svm, svm_msrpm_default);
+		return;
+	}
+	if (!msrpm_own(svm)) {
+		msrpm_use(svm, msrpm_closed);
+		return;
+	}
+	for (i = 0; i < ARRAY_SIZE(open_msrs); i++)
+		msrpm_open(svm, open_msrs[i], true, true);
+	if (svm->spec_ctrl_used)
+		msrpm_open(svm, MSR_IA32_SPEC_CTRL, true, true);
+	svm_dirty(svm, SVM_CLEAN_PERM_MAPS);
 }
 
 void svm_update_msr_intercepts(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
 
+	filter_map(svm);
 	/* Writing PRED_CMD has no state, so it can be open from the start. */
 	if ((kvm_guest_has(vcpu, X86_FEATURE_SPEC_CTRL) ||
 	     kvm_guest_has(vcpu, X86_FEATURE_AMD_IBPB)) &&
 	    boot_cpu_has(X86_FEATURE_IBPB) && msrpm_own(svm))
-		msrpm_open(svm->msrpm, MSR_IA32_PRED_CMD, false, true);
+		msrpm_open(svm, MSR_IA32_PRED_CMD, false, true);
 }
 
 /* SYSENTER's registers have 64 bits with VMLOAD; AMD processors ignore the upper ones on use. */

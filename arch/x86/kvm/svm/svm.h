@@ -74,6 +74,7 @@ struct vcpu_svm {
 	bool virq_armed;	/* the interrupt being injected is the virtual interrupt */
 	bool irq_window;	/* a dummy virtual interrupt is pending to tell us of IF */
 	u64 spec_ctrl, virt_spec_ctrl;
+	bool spec_ctrl_used;	/* the guest has written it: it is open, as far as the filter allows */
 	u64 tsc_aux;
 	u64 sysenter_esp, sysenter_eip;
 	u64 vm_cr, vm_hsave_pa, osvw_length, osvw_status;

@@ -5,6 +5,8 @@
  */
 #include "guest.h"
 
+#define MSR_POWER_CTL	0x1fc
+
 #define GUEST_READ	GUEST_CODE
 #define GUEST_WRITE	(GUEST_CODE + 16)
 
@@ -98,6 +100,8 @@ static void plain_registers(void)
 	}
 	check(guest_wrmsr(g, 0xc0000084, 0x47700));
 	check_equal(read_msr(g, 0xc0000084), 0x47700);
+	check(guest_wrmsr(g, MSR_POWER_CTL, 0x1234));
+	check_equal(read_msr(g, MSR_POWER_CTL), 0x1234);
 	for (uint32_t index = 0x174; index <= 0x176; index++) {
 		check(guest_wrmsr(g, index, 0x1000 + index));
 		check_equal(read_msr(g, index), 0x1000 + index);
