@@ -248,18 +248,33 @@ static void note_thread(struct kvm_vcpu *vcpu)
 	put_pid(old);
 }
 
+/*
+ * The mask of KVM_SET_SIGNAL_MASK, for as long as the call runs. What it replaces is in real_blocked,
+ * as sigtimedwait() has it: a signal that is blocked outside of the call only ends the call, even
+ * if nobody handles it and its default is to end the process. Nobody but this thread writes there.
+ */
+static void mask_signals(struct kvm_vcpu *vcpu)
+{
+	sigprocmask(SIG_SETMASK, &vcpu->sigset, &current->real_blocked);
+}
+
+static void unmask_signals(void)
+{
+	sigprocmask(SIG_SETMASK, &current->real_blocked, NULL);
+	sigemptyset(&current->real_blocked);
+}
+
 static int vcpu_run(struct kvm_vcpu *vcpu)
 {
-	sigset_t saved;
 	int r;
 
 	note_thread(vcpu);
 	vcpu->wants_to_run = !READ_ONCE(vcpu->run->immediate_exit);
 	if (vcpu->sigset_active)
-		sigprocmask(SIG_SETMASK, &vcpu->sigset, &saved);
+		mask_signals(vcpu);
 	r = kvm_arch_vcpu_run(vcpu);
 	if (vcpu->sigset_active)
-		sigprocmask(SIG_SETMASK, &saved, NULL);
+		unmask_signals();
 	vcpu->wants_to_run = false;
 	trace_kvm_userspace_exit(vcpu->run->exit_reason, r);
 	return r;

@@ -134,6 +134,34 @@ static void mask_blocks(void)
 	check_equal(g->run->exit_reason, KVM_EXIT_INTR);
 }
 
+/* Nobody handles the signal, but the thread blocks it: it ends the call and stays pending. */
+static void unhandled(void)
+{
+	struct guest *g = guest_new(LONG, spin_code);
+	pid_t parent = getpid(), pid;
+	sigset_t usr1;
+	int number;
+
+	signal(SIGUSR1, SIG_DFL);
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	must(sigprocmask(SIG_BLOCK, &usr1, NULL));
+	set_mask(g, 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		pid = must(fork());
+		if (pid == 0) {
+			sleep_ms(20);
+			kill(parent, SIGUSR1);
+			_exit(0);
+		}
+		/* The child's end is a signal too, which is ignored. */
+		check_equal(guest_run(g), EINTR);
+		check_equal(sigwait(&usr1, &number), 0);
+		check_equal(number, SIGUSR1);
+		waitpid(pid, NULL, 0);
+	}
+}
+
 static void mask_arguments(void)
 {
 	struct guest *g = guest_new(LONG, halt_code);
@@ -397,6 +425,7 @@ int main(int argc, char **argv)
 		{ "... with interrupts off", spinning_with_interrupts_off },
 		{ "a signal pending before KVM_RUN, let through by the mask", pending_before },
 		{ "KVM_SET_SIGNAL_MASK blocks and unblocks", mask_blocks },
+		{ "a blocked signal that would end the process", unhandled },
 		{ "KVM_SET_SIGNAL_MASK with bad arguments", mask_arguments },
 		{ "a checksum under a storm of timer signals", storm },
 		{ "a checksum under signals from a thread", storm_by_thread },
