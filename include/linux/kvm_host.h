@@ -181,6 +181,14 @@ void kvm_dirty_log_free(struct kvm_memory_slot *slot);
 int kvm_vm_get_dirty_log(struct kvm *kvm, struct kvm_dirty_log *log);
 int kvm_vm_clear_dirty_log(struct kvm *kvm, struct kvm_clear_dirty_log *log);
 
+/* ---- dirty ring (dirty_ring.c) ------------------------------------------------------------- */
+
+/* Note that @gfn of a logged slot was written by @vcpu, or by the vcpu of this thread if NULL. */
+void kvm_dirty_ring_mark(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot, gfn_t gfn);
+int kvm_dirty_ring_max_bytes(void);
+/* KVM_REQ_DIRTY_RING: true, with kvm_run filled, if the ring has no room for another entry. */
+bool kvm_dirty_ring_exit(struct kvm_vcpu *vcpu);
+
 /* ---- mmu notifier (mmu_notifier.c) --------------------------------------------------------- */
 
 /* A range of guest frames of one slot, as handed to the architecture under mmu_lock (write). */
@@ -363,6 +371,7 @@ struct kvm {
 	struct list_head resamplers;		/* resampler_lock */
 
 	u64 manual_dirty_log_protect;		/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 flags, lock */
+	u32 dirty_ring_entries;			/* of each vcpu's ring, 0: bitmaps; kvm->lock */
 	unsigned int max_halt_poll_ns;		/* KVM_CAP_HALT_POLL; ~0u: the module's parameter */
 	bool vm_bugged;				/* an invariant broke: every ioctl gives -EIO */
 	bool vm_dead;
@@ -412,6 +421,7 @@ enum kvm_vcpu_mode {
 #define KVM_REQ_VM_DEAD		1
 #define KVM_REQ_UNHALT		2
 #define KVM_REQ_OUTSIDE		3	/* no work: just be out of the guest for a moment */
+#define KVM_REQ_DIRTY_RING	4	/* the dirty ring is full, or was */
 #define KVM_REQ_ARCH_BASE	8
 
 struct kvm_vcpu {
@@ -441,6 +451,13 @@ struct kvm_vcpu {
 	/* last slot found, valid for that generation */
 	struct kvm_memory_slot *last_slot;
 	u64 last_slot_gen;
+
+	/* dirty_ring.c: entries are counted, and found at the count modulo the ring's size */
+	struct kvm_dirty_gfn *dirty_ring;	/* NULL: dirty bitmaps */
+	u32 dirty_ring_next;			/* to be written */
+	u32 dirty_ring_freed;			/* oldest that is not free; slots_lock */
+	u32 dirty_ring_last_slot;
+	u64 dirty_ring_last_offset;
 
 	struct kvm_vcpu_stat stat;
 	char stats_id[KVM_STATS_NAME_SIZE];

@@ -26,6 +26,16 @@ void kvm_cpu_module_exit(void);
 int kvm_host_work_init(void);
 void kvm_host_work_exit(void);
 
+/* dirty_ring.c */
+int kvm_dirty_ring_enable(struct kvm *kvm, u64 bytes);		/* KVM_CAP_DIRTY_LOG_RING */
+int kvm_dirty_ring_create(struct kvm_vcpu *vcpu);
+void kvm_dirty_ring_destroy(struct kvm_vcpu *vcpu);
+bool kvm_dirty_ring_full(struct kvm_vcpu *vcpu);
+int kvm_vm_reset_dirty_rings(struct kvm *kvm);			/* KVM_RESET_DIRTY_RINGS */
+/* The page of the ring at @pgoff of the vcpu's mapping, or NULL; is one of it in a range? */
+struct page *kvm_dirty_ring_page(struct kvm_vcpu *vcpu, pgoff_t pgoff);
+bool kvm_dirty_ring_maps(struct kvm_vcpu *vcpu, pgoff_t first, unsigned long npages);
+
 /* ioeventfd.c */
 int kvm_ioeventfd_set(struct kvm *kvm, const struct kvm_ioeventfd *args);	/* KVM_IOEVENTFD */
 void kvm_ioeventfds_destroy(struct kvm *kvm);

@@ -36,8 +36,12 @@ static unsigned long *log_scratch(const struct kvm_memory_slot *slot)
 void kvm_dirty_log_mark(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot, gfn_t gfn)
 {
 	/* Pairs with the release in memslot.c: whoever sees the flag sees the bitmap. */
-	if (slot && (smp_load_acquire(&slot->flags) & KVM_MEM_LOG_DIRTY_PAGES))
+	if (!slot || !(smp_load_acquire(&slot->flags) & KVM_MEM_LOG_DIRTY_PAGES))
+		return;
+	if (slot->dirty_bitmap)
 		set_bit(gfn - slot->base_gfn, slot->dirty_bitmap);
+	else
+		kvm_dirty_ring_mark(vcpu, slot, gfn);
 }
 EXPORT_SYMBOL_GPL(kvm_dirty_log_mark);
 
@@ -45,6 +49,8 @@ int kvm_dirty_log_create(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
 	unsigned long *bitmap;
 
+	if (kvm->dirty_ring_entries)
+		return 0;
 	bitmap = kvcalloc(2 * log_longs(slot), sizeof(*bitmap), GFP_KERNEL_ACCOUNT);
 	if (!bitmap)
 		return -ENOMEM;
@@ -67,6 +73,8 @@ static struct kvm_memory_slot *logged_slot(struct kvm *kvm, u32 number)
 	struct kvm_memory_slot *slot;
 	u32 as_id = number >> 16, id = (u16)number;
 
+	if (kvm->dirty_ring_entries)
+		return ERR_PTR(-ENXIO);
 	if (as_id >= KVM_MAX_NR_ADDRESS_SPACES || id >= KVM_USER_MEM_SLOTS)
 		return ERR_PTR(-EINVAL);
 	slot = kvm_memslot_by_id(kvm, as_id, id);

@@ -206,6 +206,8 @@ static vm_fault_t vcpu_mmap_fault(struct vm_fault *vmf)
 		page = virt_to_page(vcpu->run);
 	else if (vmf->pgoff == KVM_COALESCED_MMIO_PAGE_OFFSET)
 		page = kvm_coalesced_ring_page(vcpu->kvm);
+	else if (vmf->pgoff >= KVM_DIRTY_LOG_PAGE_OFFSET && vcpu->dirty_ring)
+		page = kvm_dirty_ring_page(vcpu, vmf->pgoff);
 	else
 		page = kvm_arch_vcpu_page(vcpu, vmf->pgoff);
 	if (!page)
@@ -221,6 +223,12 @@ static const struct vm_operations_struct vcpu_vm_ops = {
 
 static int vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 {
+	struct kvm_vcpu *vcpu = file->private_data;
+
+	/* A private copy of the ring would not be one. */
+	if ((!(vma->vm_flags & VM_SHARED) || (vma->vm_flags & VM_EXEC)) &&
+	    kvm_dirty_ring_maps(vcpu, vma->vm_pgoff, vma_pages(vma)))
+		return -EINVAL;
 	vma->vm_ops = &vcpu_vm_ops;
 	return 0;
 }
@@ -380,6 +388,7 @@ static struct kvm_vcpu *vcpu_alloc(struct kvm *kvm, int id)
 static void vcpu_free(struct kvm_vcpu *vcpu)
 {
 	put_pid(vcpu->pid);
+	kvm_dirty_ring_destroy(vcpu);
 	free_page((unsigned long)vcpu->run);
 	kmem_cache_free(vcpu_cache, vcpu);
 }
@@ -449,6 +458,9 @@ int kvm_vcpu_create_fd(struct kvm *kvm, unsigned long id)
 	if (!vcpu)
 		goto out;
 	kvm->created_vcpus++;
+	r = kvm_dirty_ring_create(vcpu);
+	if (r)
+		goto err_free;
 	r = kvm_arch_vcpu_create(vcpu);
 	if (r)
 		goto err_free;

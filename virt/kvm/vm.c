@@ -151,6 +151,9 @@ static int vm_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
 			return -EINVAL;
 		WRITE_ONCE(kvm->manual_dirty_log_protect, cap->args[0]);
 		return 0;
+	case KVM_CAP_DIRTY_LOG_RING:
+	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL:
+		return cap->flags ? -EINVAL : kvm_dirty_ring_enable(kvm, cap->args[0]);
 	case KVM_CAP_HALT_POLL:
 		if (cap->flags || cap->args[0] != (unsigned int)cap->args[0])
 			return -EINVAL;
@@ -269,6 +272,8 @@ static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 	case KVM_GET_DIRTY_LOG:
 	case KVM_CLEAR_DIRTY_LOG:
 		return vm_dirty_log(kvm, ioctl, argp);
+	case KVM_RESET_DIRTY_RINGS:
+		return kvm_vm_reset_dirty_rings(kvm);
 	case KVM_REGISTER_COALESCED_MMIO:
 		return vm_coalesced(kvm, true, argp);
 	case KVM_UNREGISTER_COALESCED_MMIO:

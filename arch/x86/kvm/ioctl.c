@@ -74,6 +74,9 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 		return kvm_steal_time_offered();
 	case KVM_CAP_XCRS:
 		return boot_cpu_has(X86_FEATURE_XSAVE);
+	case KVM_CAP_DIRTY_LOG_RING:
+		/* Without acquire and release: x86 does not reorder stores. */
+		return kvm_dirty_ring_max_bytes();
 	case KVM_CAP_XSAVE2:
 		return kvm_fpu_uabi_size();
 	case KVM_CAP_SYNC_REGS:

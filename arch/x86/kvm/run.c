@@ -49,6 +49,8 @@ static int serve_requests(struct kvm_vcpu *vcpu)
 		vcpu->run->exit_reason = KVM_EXIT_SHUTDOWN;
 		return 0;
 	}
+	if (kvm_request_take(vcpu, KVM_REQ_DIRTY_RING) && kvm_dirty_ring_exit(vcpu))
+		return 0;
 	if (kvm_request_take(vcpu, KVM_REQ_INTERCEPTS))
 		kvm_x86_ops.update_msr_intercepts(vcpu);
 	if (kvm_request_take(vcpu, KVM_REQ_CLOCK))

@@ -43,7 +43,8 @@ void kvm_arch_memslot_changed(struct kvm *kvm, struct kvm_memory_slot *slot, u32
 
 	if (logs == !!(old_flags & KVM_MEM_LOG_DIRTY_PAGES))
 		return;
-	if (logs && (kvm->manual_dirty_log_protect & KVM_DIRTY_LOG_INITIALLY_SET))
+	if (logs && slot->dirty_bitmap &&
+	    (kvm->manual_dirty_log_protect & KVM_DIRTY_LOG_INITIALLY_SET))
 		return;
 
 	write_lock(&kvm->mmu_lock);

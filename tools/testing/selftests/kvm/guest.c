@@ -242,13 +242,14 @@ static int create_vm(int kvm)
 	return must(vm);
 }
 
-struct guest *guest_new_sized(enum guest_mode mode, const uint8_t *code, const uint8_t *end)
+struct guest *guest_in_vm_sized(int kvm, int vm, enum guest_mode mode, const uint8_t *code,
+				const uint8_t *end)
 {
 	struct guest *g = calloc(1, sizeof(*g));
 
 	check(g);
-	g->kvm = open_kvm();
-	g->vm = create_vm(g->kvm);
+	g->kvm = kvm;
+	g->vm = vm;
 	g->memory = map_pages(GUEST_MEMORY);
 	must(vm_set_slot(g->vm, 0, 0, 0, GUEST_MEMORY, g->memory));
 	g->vcpu = must(ioctl(g->vm, KVM_CREATE_VCPU, 0));
@@ -259,6 +260,13 @@ struct guest *guest_new_sized(enum guest_mode mode, const uint8_t *code, const u
 	vcpu_set_mode(g->vcpu, mode);
 	guest_load_sized(g, code, end);
 	return g;
+}
+
+struct guest *guest_new_sized(enum guest_mode mode, const uint8_t *code, const uint8_t *end)
+{
+	int kvm = open_kvm();
+
+	return guest_in_vm_sized(kvm, create_vm(kvm), mode, code, end);
 }
 
 struct kvm_regs vcpu_regs(int vcpu)

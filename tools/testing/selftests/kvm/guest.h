@@ -102,6 +102,10 @@ struct guest_report {
 
 struct guest *guest_new_sized(enum guest_mode mode, const uint8_t *code, const uint8_t *end);
 #define guest_new(mode, code) guest_new_sized(mode, code, code##_end)
+/* The same in a VM that was prepared for it, and has no vcpu yet. */
+struct guest *guest_in_vm_sized(int kvm, int vm, enum guest_mode mode, const uint8_t *code,
+				const uint8_t *end);
+#define guest_in_vm(kvm, vm, mode, code) guest_in_vm_sized(kvm, vm, mode, code, code##_end)
 void guest_load_sized(struct guest *g, const uint8_t *code, const uint8_t *end);
 #define guest_load(g, code) guest_load_sized(g, code, code##_end)
 /* Where a label of the loaded code is in the guest. */
