@@ -85,6 +85,7 @@ static struct kvm_x86_emulation *emulation_begin(struct kvm_vcpu *vcpu, gpa_t gp
 	}
 	emu = &em->emu;
 	emu->rip = vcpu->arch.rip;
+	em->start_rip = emu->rip;
 	emu->rflags = vcpu->arch.rflags;
 	emu->mode = current_mode(vcpu);
 	emu->cpl = vendor(cpl)(vcpu);
@@ -553,3 +554,8 @@ int kvm_insn_length(struct kvm_vcpu *vcpu)
 	return n ? emu_insn_length(bytes, n, mode) : 0;
 }
 EXPORT_SYMBOL_GPL(kvm_insn_length);
+
+unsigned long kvm_insn_start(struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.emulation->start_rip;
+}

@@ -29,6 +29,7 @@ struct mmio_queue {
 struct kvm_x86_emulation {
 	struct emulator emu;
 	struct kvm_vcpu *vcpu;
+	unsigned long start_rip;	/* where the instruction, or the string it is, begins */
 	gpa_t fault_gpa;	/* of the memory operand, when the exit told; else INVALID_GPA */
 	unsigned int next_read;	/* pieces of the log this run has consumed */
 	bool pio_answered;	/* the data of the pending IN is in the PIO page */

@@ -4,6 +4,7 @@
  * fetched and given back here; what a request means is in the file that owns the state, most of
  * them in cpu/. Documentation/virt/kvm/api.rst has every request with its errors.
  */
+#include <linux/cpu.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -27,6 +28,22 @@
 #define TSS_ADDR_MAX	((unsigned int)-3 * PAGE_SIZE)
 
 /* ---- capabilities ---------------------------------------------------------------------------- */
+
+/* Exits that a VM may do without: what its guest then does by itself must harm nobody else. */
+static u32 dispensable_exits(void)
+{
+	u32 exits = KVM_X86_DISABLE_EXITS_PAUSE;
+
+	/* A thread that idles in the guest would leave its sibling the guest's return predictions. */
+	if (boot_cpu_has_bug(X86_BUG_SMT_RSB) && cpu_smt_possible())
+		return exits;
+	exits |= KVM_X86_DISABLE_EXITS_HLT | KVM_X86_DISABLE_EXITS_CSTATE;
+	/* Deep sleep must not stop the timer that ends the guest's turn. */
+	if (boot_cpu_has(X86_FEATURE_MWAIT) && boot_cpu_has(X86_FEATURE_ARAT) &&
+	    !boot_cpu_has_bug(X86_BUG_MONITOR))
+		exits |= KVM_X86_DISABLE_EXITS_MWAIT;
+	return exits;
+}
 
 int kvm_arch_check_extension(struct kvm *kvm, long ext)
 {
@@ -87,6 +104,10 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 		return QUIRKS_KNOWN;
 	case KVM_CAP_X2APIC_API:
 		return X2APIC_API_KNOWN;
+	case KVM_CAP_X86_APIC_BUS_CYCLES_NS:
+		return KVM_APIC_BUS_NS_DEFAULT;
+	case KVM_CAP_X86_DISABLE_EXITS:
+		return dispensable_exits();
 	case KVM_CAP_ADJUST_CLOCK:
 		return KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC;
 	case KVM_CAP_MCE:
@@ -122,6 +143,38 @@ static int enable_split_irqchip(struct kvm *kvm, u64 nr_routes)
 
 	mutex_lock(&kvm->lock);
 	r = kvm_irqchip_split(kvm, nr_routes);
+	mutex_unlock(&kvm->lock);
+	return r;
+}
+
+static int disable_exits(struct kvm *kvm, u64 exits)
+{
+	int r = -EINVAL;
+
+	if (exits & ~(u64)dispensable_exits())
+		return -EINVAL;
+	mutex_lock(&kvm->lock);
+	if (!kvm->created_vcpus) {
+		kvm->arch.exits_disabled |= exits;
+		r = 0;
+	}
+	mutex_unlock(&kvm->lock);
+	return r;
+}
+
+static int set_apic_bus_ns(struct kvm *kvm, u64 ns)
+{
+	int r = 0;
+
+	if (!ns || ns > LAPIC_MAX_BUS_NS)
+		return -EINVAL;
+	mutex_lock(&kvm->lock);
+	if (!kvm_has_irqchip(kvm))
+		r = -ENXIO;
+	else if (kvm->created_vcpus)
+		r = -EINVAL;
+	else
+		kvm->arch.apic_bus_ns = ns;
 	mutex_unlock(&kvm->lock);
 	return r;
 }
@@ -165,6 +218,10 @@ int kvm_arch_vm_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
 		return enable_max_vcpu_ids(kvm, arg);
 	case KVM_CAP_SPLIT_IRQCHIP:
 		return enable_split_irqchip(kvm, arg);
+	case KVM_CAP_X86_APIC_BUS_CYCLES_NS:
+		return set_apic_bus_ns(kvm, arg);
+	case KVM_CAP_X86_DISABLE_EXITS:
+		return disable_exits(kvm, arg);
 	case KVM_CAP_X2APIC_API:
 		if (arg & ~(u64)X2APIC_API_KNOWN)
 			return -EINVAL;

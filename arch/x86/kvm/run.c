@@ -178,28 +178,49 @@ static int enter_guest(struct kvm_vcpu *vcpu)
 	return vendor(handle_exit)(vcpu);
 }
 
-/*
- * Halted, or waiting to be started. The vcpu sleeps until something may have changed that; 1 when it
- * can run, or -errno.
- */
+/* Sleep until something may have changed what the vcpu waits for. 1, or -errno. */
+static int wait_once(struct kvm_vcpu *vcpu)
+{
+	if (kvm_request_test(vcpu, KVM_REQ_VM_DEAD))
+		return -EIO;
+	if (signal_pending(current)) {
+		vcpu->run->exit_reason = KVM_EXIT_INTR;
+		vcpu->stat.signal_exits++;
+		return -EINTR;
+	}
+	kvm_vcpu_halt(vcpu);
+	kvm_lapic_take_signals(vcpu);
+	return 1;
+}
+
+/* Halted, or waiting for a STARTUP: 1 when the vcpu can run, or -errno. */
 static int wait_until_runnable(struct kvm_vcpu *vcpu)
 {
+	int r;
+
 	while (vcpu->arch.mp_state != KVM_MP_STATE_RUNNABLE) {
-		if (kvm_request_test(vcpu, KVM_REQ_VM_DEAD))
-			return -EIO;
-		if (signal_pending(current)) {
-			vcpu->run->exit_reason = KVM_EXIT_INTR;
-			vcpu->stat.signal_exits++;
-			return -EINTR;
-		}
-		kvm_vcpu_halt(vcpu);
-		kvm_lapic_take_signals(vcpu);
+		r = wait_once(vcpu);
+		if (r <= 0)
+			return r;
 		if (vcpu->arch.mp_state == KVM_MP_STATE_HALTED && kvm_arch_vcpu_runnable(vcpu)) {
 			vcpu->arch.mp_state = KVM_MP_STATE_RUNNABLE;
 			kvm_request(vcpu, KVM_REQ_EVENT);
 		}
 	}
 	return 1;
+}
+
+/* Nobody has sent it an INIT yet. When one comes userspace is to call again, as the ABI has it. */
+static int wait_for_init(struct kvm_vcpu *vcpu)
+{
+	int r;
+
+	while (vcpu->arch.mp_state == KVM_MP_STATE_UNINITIALIZED) {
+		r = wait_once(vcpu);
+		if (r <= 0)
+			return r;
+	}
+	return -EAGAIN;
 }
 
 static int run_loop(struct kvm_vcpu *vcpu)
@@ -278,6 +299,8 @@ static int run_vcpu(struct kvm_vcpu *vcpu)
 		return r;
 	if (!vcpu->wants_to_run)
 		return -EINTR;
+	if (unlikely(vcpu->arch.mp_state == KVM_MP_STATE_UNINITIALIZED))
+		return wait_for_init(vcpu);
 	return run_loop(vcpu);
 }
 

@@ -264,6 +264,8 @@ int kvm_emulate_insn(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int flags, const
 void kvm_emulation_free(struct kvm_vcpu *vcpu);
 /* Length of the instruction at RIP, 0 when it cannot be fetched (then a fault may be queued). */
 int kvm_insn_length(struct kvm_vcpu *vcpu);
+/* Where the instruction began whose access to a device is being made. */
+unsigned long kvm_insn_start(struct kvm_vcpu *vcpu);
 
 /* ---- run.c ---------------------------------------------------------------------------------------------- */
 

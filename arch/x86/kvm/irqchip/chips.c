@@ -205,6 +205,8 @@ void kvm_irqchip_eoi(struct kvm_vcpu *vcpu, u8 vector)
 
 	if (!chips) {
 		/* Split: the IOAPIC is userspace's, and is told by an exit. */
+		if (!kvm_userspace_pin_has(vcpu, vector))
+			return;
 		vcpu->arch.eoi_vector = vector;
 		kvm_request(vcpu, KVM_REQ_IOAPIC_EOI);
 		return;
@@ -413,6 +415,8 @@ int kvm_irqchip_split(struct kvm *kvm, u64 nr_routes)
 		return -EINVAL;
 	if (kvm_has_irqchip(kvm) || kvm->created_vcpus)
 		return -EEXIST;
+	kvm->arch.userspace_pins = nr_routes;
+	smp_wmb();	/* before the mode that says it is there */
 	WRITE_ONCE(kvm->arch.irqchip_mode, KVM_IRQCHIP_SPLIT);
 	return 0;
 }

@@ -24,6 +24,9 @@ struct kvm_lapic {
 	u8 sipi_vector;			/* valid with KVM_LAPIC_STARTUP */
 };
 
+/* Period of the timer's input clock, unless userspace chose another: 1 GHz. */
+#define KVM_APIC_BUS_NS_DEFAULT	1
+
 #define KVM_LAPIC_INIT		0	/* bits of signals */
 #define KVM_LAPIC_STARTUP	1
 
@@ -92,6 +95,8 @@ int kvm_pic_take(struct kvm *kvm);
 int kvm_pic_line(struct kvm *kvm, unsigned int line, unsigned int source, bool level);
 void kvm_ioapic_retry(struct kvm *kvm);	/* deliver what waits: local APICs have changed */
 int kvm_ioapic_line(struct kvm *kvm, unsigned int pin, unsigned int source, bool level);
+/* Split: does a pin of userspace's IOAPIC wait for the end of this vector's interrupts? */
+bool kvm_userspace_pin_has(struct kvm_vcpu *vcpu, u8 vector);
 /* An APIC has ended a level-triggered interrupt. */
 void kvm_irqchip_eoi(struct kvm_vcpu *vcpu, u8 vector);
 /* ... or an edge-triggered one, for which only the PIT waits. */

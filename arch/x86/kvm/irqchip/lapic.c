@@ -13,8 +13,6 @@
 #include "../x86.h"
 #include "../cpu/cpuid.h"
 
-/* Period of the timer's input clock: 1 GHz, as guests of KVM measure it. */
-#define APIC_BUS_NS		1
 /* Faster periodic timers would only keep the host busy. */
 #define MIN_TIMER_PERIOD_NS	200000
 
@@ -23,6 +21,7 @@
 void kvm_lapic_vm_init(struct kvm *kvm)
 {
 	mutex_init(&kvm->arch.apic_map_lock);
+	kvm->arch.apic_bus_ns = KVM_APIC_BUS_NS_DEFAULT;
 }
 
 void kvm_lapic_vm_destroy(struct kvm *kvm)
@@ -227,9 +226,19 @@ static void carry_out(struct kvm_vcpu *vcpu, const struct lapic_effects *fx)
 
 static void note_tpr_access(struct kvm_vcpu *vcpu, bool write)
 {
-	vcpu->run->tpr_access.rip = vcpu->arch.rip;
+	vcpu->run->tpr_access.rip = kvm_insn_start(vcpu);
 	vcpu->run->tpr_access.is_write = write;
 	kvm_request(vcpu, KVM_REQ_REPORT_TPR);
+}
+
+/* The page of an APIC that has none at present: nothing is there, which userspace need not hear of. */
+static bool absent_mmio(struct kvm_vcpu *vcpu, unsigned int len, void *data, bool write)
+{
+	if (vcpu->kvm->arch.disabled_quirks & KVM_X86_QUIRK_LAPIC_MMIO_HOLE)
+		return false;
+	if (!write)
+		memset(data, 0xff, len);
+	return true;
 }
 
 bool kvm_lapic_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int len, void *data, bool write)
@@ -238,10 +247,11 @@ bool kvm_lapic_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int len, void *da
 	struct lapic_effects fx = { };
 	u64 val = 0;
 
-	if (!apic || lapic_mode(&apic->regs) != LAPIC_XAPIC ||
-	    (apic->regs.base & PAGE_MASK & ~apic->regs.config.reserved_base) !=
-	    (gpa & PAGE_MASK))
+	if (!apic || (apic->regs.base & PAGE_MASK & ~apic->regs.config.reserved_base) !=
+		     (gpa & PAGE_MASK))
 		return false;
+	if (unlikely(lapic_mode(&apic->regs) != LAPIC_XAPIC))
+		return absent_mmio(vcpu, len, data, write);
 	if (unlikely(vcpu->arch.report_tpr) && offset_in_page(gpa) == LAPIC_TPR)
 		note_tpr_access(vcpu, write);
 	if (write) {
@@ -430,7 +440,7 @@ static void configure(struct kvm_vcpu *vcpu, struct lapic_config *config)
 	*config = (struct lapic_config) {
 		.id = vcpu->vcpu_id,
 		.reserved_base = ~GENMASK_ULL(vcpu->arch.cpuid.maxphyaddr - 1, 0),
-		.bus_ns = APIC_BUS_NS,
+		.bus_ns = vcpu->kvm->arch.apic_bus_ns,
 		.min_period_ns = MIN_TIMER_PERIOD_NS,
 		.bsp = vcpu->vcpu_id == vcpu->kvm->arch.bsp_vcpu_id,
 		.x2apic = kvm_guest_has(vcpu, X86_FEATURE_X2APIC),
@@ -484,6 +494,7 @@ void kvm_lapic_reset(struct kvm_vcpu *vcpu, bool init)
 		return;
 	hrtimer_cancel(&apic->timer);
 	kvm_request_take(vcpu, KVM_REQ_LAPIC_TIMER);
+	configure(vcpu, &apic->regs.config);
 	if (init)
 		lapic_init_signal(&apic->regs);
 	else

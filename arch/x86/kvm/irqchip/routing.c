@@ -55,6 +55,35 @@ static int deliver_msi_fast(struct kvm *kvm, const struct kvm_irq_route *route)
 	return msi_send(kvm, msi_address(route), route->entry.u.msi.data);
 }
 
+/*
+ * Which of the VM's processors the route names does not matter: this one had the vector in service,
+ * level-triggered, and if the route has changed since, the interrupt was still the pin's.
+ */
+static bool is_level_of(struct kvm *kvm, const struct kvm_irq_route *route, u8 vector)
+{
+	struct apic_msg msg;
+
+	return route->entry.type == KVM_IRQ_ROUTING_MSI &&
+	       apic_msg_from_msi(&msg, msi_address(route), route->entry.u.msi.data, 0) &&
+	       msg.level && msg.vector == vector;
+}
+
+bool kvm_userspace_pin_has(struct kvm_vcpu *vcpu, u8 vector)
+{
+	const struct kvm_irq_route *route;
+	struct kvm *kvm = vcpu->kvm;
+	unsigned int nr;
+	u32 gsi, end;
+
+	kvm_srcu_lock(vcpu);
+	end = min(kvm->arch.userspace_pins, kvm_irq_nr_gsis(kvm));
+	for (gsi = 0; gsi < end; gsi++)
+		for (route = kvm_irq_routes_find(kvm, gsi, &nr); nr; nr--, route++)
+			if (is_level_of(kvm, route, vector))
+				return true;
+	return false;
+}
+
 bool kvm_arch_can_route(struct kvm *kvm)
 {
 	return !kvm || kvm_has_irqchip(kvm);

@@ -26,6 +26,7 @@ static const u8 base_intercepts[] = {
 
 static void init_control(struct vcpu_svm *svm)
 {
+	u32 exits_disabled = svm->vcpu.kvm->arch.exits_disabled;
 	struct vmcb_control_area *c = &svm->vmcb->control;
 	unsigned int i;
 
@@ -35,7 +36,13 @@ static void init_control(struct vcpu_svm *svm)
 	/* All sixteen debug registers, read and write: rarely used, and switched lazily. */
 	c->intercepts[INTERCEPT_DR] = ~0u;
 
-	if (svm_hw.pause_filter) {
+	if (exits_disabled & KVM_X86_DISABLE_EXITS_HLT)
+		svm_no_intercept(svm, INTERCEPT_HLT);
+	if (exits_disabled & KVM_X86_DISABLE_EXITS_MWAIT) {
+		svm_no_intercept(svm, INTERCEPT_MONITOR);
+		svm_no_intercept(svm, INTERCEPT_MWAIT);
+	}
+	if (svm_hw.pause_filter && !(exits_disabled & KVM_X86_DISABLE_EXITS_PAUSE)) {
 		c->pause_filter_count = svm_pause_filter_count();
 		c->pause_filter_thresh = svm_pause_filter_thresh();
 		svm_intercept(svm, INTERCEPT_PAUSE);

@@ -320,6 +320,31 @@ bool vcpu_set_msr(int vcpu, uint32_t index, uint64_t value)
 	return must(ioctl(vcpu, KVM_SET_MSRS, &msr)) == 1;
 }
 
+uint64_t vcpu_stat(int vcpu, const char *name)
+{
+	int fd = must(ioctl(vcpu, KVM_GET_STATS_FD, 0));
+	struct kvm_stats_header head;
+	struct kvm_stats_desc *d;
+	uint64_t value;
+	size_t size;
+
+	check_equal(pread(fd, &head, sizeof(head), 0), sizeof(head));
+	size = sizeof(*d) + head.name_size;
+	d = malloc(size);
+	check(d);
+	for (uint32_t i = 0; i < head.num_desc; i++) {
+		check_equal(pread(fd, d, size, head.desc_offset + i * size), size);
+		if (strcmp(d->name, name))
+			continue;
+		check_equal(pread(fd, &value, sizeof(value), head.data_offset + d->offset),
+			    sizeof(value));
+		free(d);
+		close(fd);
+		return value;
+	}
+	fail("there is no statistic %s", name);
+}
+
 const char *exit_name(uint32_t reason)
 {
 	static const char *const names[] = {

@@ -131,6 +131,7 @@ void vcpu_set_rip(int vcpu, uint64_t rip);
 struct kvm_sregs vcpu_sregs(int vcpu);
 bool vcpu_get_msr(int vcpu, uint32_t index, uint64_t *value);
 bool vcpu_set_msr(int vcpu, uint32_t index, uint64_t value);
+uint64_t vcpu_stat(int vcpu, const char *name);
 
 const char *exit_name(uint32_t reason);
 /* KVM_RUN once: 0, or the errno. */

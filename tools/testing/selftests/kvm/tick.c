@@ -153,7 +153,7 @@ uint32_t *word(struct guest *g, uint32_t address)
 }
 
 /* The library's guest with another VM under it, which has interrupt controllers. */
-struct guest *new_guest(enum vm_kind kind)
+struct guest *prepared_guest(enum vm_kind kind, void (*prepare)(int vm))
 {
 	struct guest *g = guest_new(LONG, tick_guest);
 
@@ -167,6 +167,8 @@ struct guest *new_guest(enum vm_kind kind)
 	else
 		must(enable(g->vm, KVM_CAP_SPLIT_IRQCHIP, 24));
 	must(vm_set_slot(g->vm, 0, 0, 0, GUEST_MEMORY, g->memory));
+	if (prepare)
+		prepare(g->vm);
 	g->vcpu = must(ioctl(g->vm, KVM_CREATE_VCPU, 0));
 	g->run = vcpu_map_run(g->kvm, g->vcpu, &g->run_size);
 	vcpu_set_supported_cpuid(g->kvm, g->vcpu);
@@ -176,6 +178,11 @@ struct guest *new_guest(enum vm_kind kind)
 		guest_gate(g, vector, guest_address(g, tick_vectors) + vector * 16);
 	memset(g->memory + COUNTS, 0, PAGE);
 	return g;
+}
+
+struct guest *new_guest(enum vm_kind kind)
+{
+	return prepared_guest(kind, NULL);
 }
 
 struct guest *ready_guest(enum vm_kind kind)

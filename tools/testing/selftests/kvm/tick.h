@@ -75,6 +75,8 @@ uint32_t counted(struct guest *g, unsigned int vector);
 uint32_t *word(struct guest *g, uint32_t address);
 /* The library's guest with another VM under it, which has interrupt controllers. */
 struct guest *new_guest(enum vm_kind kind);
+/* The same, and its VM is prepared before it has a vcpu. */
+struct guest *prepared_guest(enum vm_kind kind, void (*prepare)(int vm));
 struct guest *ready_guest(enum vm_kind kind);	/* it has come to its first TICK_PORT */
 /* Run the code at the label with these registers, until the guest is back at its loop's end: its RAX. */
 uint64_t guest_do(struct guest *g, const uint8_t *label, uint64_t rax, uint64_t rdi,
