@@ -370,6 +370,9 @@ struct kvm {
 	struct mutex resampler_lock;
 	struct list_head resamplers;		/* resampler_lock */
 
+	struct list_head devices;		/* device.c; lock */
+	bool noncoherent_dma;			/* a device goes behind the caches: vfio.c */
+
 	u64 manual_dirty_log_protect;		/* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 flags, lock */
 	u32 dirty_ring_entries;			/* of each vcpu's ring, 0: bitmaps; kvm->lock */
 	unsigned int max_halt_poll_ns;		/* KVM_CAP_HALT_POLL; ~0u: the module's parameter */

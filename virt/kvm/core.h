@@ -50,6 +50,29 @@ int kvm_irqfd_set(struct kvm *kvm, const struct kvm_irqfd *args);	/* KVM_IRQFD *
 void kvm_irqfds_rerouted(struct kvm *kvm);
 void kvm_irqfds_release(struct kvm *kvm);
 
+/* device.c; create() is called under kvm->lock, destroy() without it, when nobody has it any more */
+struct kvm_device {
+	const struct kvm_device_ops *ops;
+	struct kvm *kvm;
+	void *private;
+	struct list_head list;		/* kvm->devices */
+};
+
+struct kvm_device_ops {
+	const char *name;
+	int (*create)(struct kvm_device *dev);
+	void (*destroy)(struct kvm_device *dev);
+	int (*set_attr)(struct kvm_device *dev, const struct kvm_device_attr *attr);
+	int (*get_attr)(struct kvm_device *dev, const struct kvm_device_attr *attr);
+	int (*has_attr)(struct kvm_device *dev, const struct kvm_device_attr *attr);
+};
+
+int kvm_device_create(struct kvm *kvm, struct kvm_create_device *args);	/* KVM_CREATE_DEVICE */
+void kvm_device_fops_set_owner(struct module *owner);
+
+/* vfio.c */
+extern const struct kvm_device_ops kvm_vfio_ops;
+
 /* halt.c */
 unsigned int kvm_vm_max_halt_poll_ns(struct kvm *kvm);
 

@@ -23,6 +23,7 @@ static int generic_extension(struct kvm *kvm, long ext)
 	case KVM_CAP_CHECK_EXTENSION_VM:
 	case KVM_CAP_COALESCED_PIO:
 	case KVM_CAP_DESTROY_MEMORY_REGION_WORKS:
+	case KVM_CAP_DEVICE_CTRL:
 	case KVM_CAP_ENABLE_CAP_VM:
 	case KVM_CAP_HALT_POLL:
 	case KVM_CAP_IMMEDIATE_EXIT:
@@ -120,6 +121,7 @@ int kvm_init(unsigned int vcpu_size, unsigned int vcpu_align, struct module *own
 
 	dev_fops.owner = owner;
 	kvm_vm_fops_set_owner(owner);
+	kvm_device_fops_set_owner(owner);
 	kvm_stats_fops_set_owner(owner);
 	/* Last: from here on userspace may come in. */
 	r = misc_register(&kvm_device);

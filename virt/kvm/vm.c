@@ -28,6 +28,7 @@ static void vm_init_fields(struct kvm *kvm)
 	spin_lock_init(&kvm->coalesced_lock);
 	INIT_LIST_HEAD(&kvm->coalesced_zones);
 	INIT_LIST_HEAD(&kvm->doorbells);
+	INIT_LIST_HEAD(&kvm->devices);
 	mutex_init(&kvm->irq_lock);
 	spin_lock_init(&kvm->irqfds_lock);
 	INIT_LIST_HEAD(&kvm->irqfds);
@@ -233,6 +234,19 @@ static long vm_signal_msi(struct kvm *kvm, void __user *argp)
 	return kvm_irq_inject_msi(kvm, &msi);
 }
 
+static long vm_create_device(struct kvm *kvm, void __user *argp)
+{
+	struct kvm_create_device args;
+	long r;
+
+	if (copy_from_user(&args, argp, sizeof(args)))
+		return -EFAULT;
+	r = kvm_device_create(kvm, &args);
+	if (r)
+		return r;
+	return copy_to_user(argp, &args, sizeof(args)) ? -EFAULT : 0;
+}
+
 static long vm_dirty_log(struct kvm *kvm, unsigned int ioctl, void __user *argp)
 {
 	union {
@@ -288,6 +302,8 @@ static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 		return vm_set_gsi_routing(kvm, argp);
 	case KVM_SIGNAL_MSI:
 		return vm_signal_msi(kvm, argp);
+	case KVM_CREATE_DEVICE:
+		return vm_create_device(kvm, argp);
 	case KVM_GET_STATS_FD:
 		return kvm_vm_stats_fd(kvm);
 	default:

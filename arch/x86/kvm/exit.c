@@ -6,6 +6,7 @@
  * instructions; Documentation/virt/kvm/x86/hypercalls for the hypercalls.
  */
 #include <linux/kvm_para.h>
+#include <linux/smp.h>
 #include <asm/trapnr.h>
 
 #include "x86.h"
@@ -208,9 +209,14 @@ int kvm_emulate_xsetbv(struct kvm_vcpu *vcpu)
 }
 EXPORT_SYMBOL_GPL(kvm_emulate_xsetbv);
 
-/* Caches are coherent whatever the guest does: nothing to write back. */
+/*
+ * Caches are coherent whatever the guest does, unless it has a device that goes behind them. Then they
+ * are written back wherever the guest may have been; INVD is no worse for that.
+ */
 int kvm_emulate_invd(struct kvm_vcpu *vcpu)
 {
+	if (unlikely(READ_ONCE(vcpu->kvm->noncoherent_dma)))
+		wbinvd_on_all_cpus();
 	return kvm_skip_insn(vcpu);
 }
 EXPORT_SYMBOL_GPL(kvm_emulate_invd);
