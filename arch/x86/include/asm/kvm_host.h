@@ -224,6 +224,7 @@ struct kvm_vcpu_arch {
 	u8 eoi_vector;			/* of KVM_REQ_IOAPIC_EOI */
 	gpa_t vapic_addr;		/* KVM_SET_VAPIC_ADDR; 0: none */
 	bool report_tpr;		/* KVM_TPR_ACCESS_REPORTING */
+	bool tpr_blocks;		/* an interrupt waits for a lower TPR: CR8 writes are to exit */
 	bool note_quiescent;		/* tell RCU at the next entry: an interrupt ended the last one */
 	bool must_exit;			/* an event waits behind the one being injected */
 
@@ -440,7 +441,7 @@ struct kvm_x86_ops {
 	bool (*get_nmi_mask)(struct kvm_vcpu *vcpu);
 	void (*set_nmi_mask)(struct kvm_vcpu *vcpu, bool masked);
 	void (*update_exception_intercepts)(struct kvm_vcpu *vcpu);
-	void (*update_cr8_intercept)(struct kvm_vcpu *vcpu);
+	void (*update_cr8_intercept)(struct kvm_vcpu *vcpu);	/* arch.tpr_blocks changed */
 
 	/* translations */
 	void (*flush_tlb_all)(struct kvm_vcpu *vcpu);	/* all this vcpu may have cached, guest-physical too */

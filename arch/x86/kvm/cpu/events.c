@@ -274,6 +274,17 @@ static bool inject_again(struct kvm_vcpu *vcpu)
 	return true;
 }
 
+/* The guest may write CR8 without an exit as long as nothing waits for that. */
+static void watch_tpr(struct kvm_vcpu *vcpu)
+{
+	bool blocks = kvm_irq_blocked_by_tpr(vcpu);
+
+	if (likely(blocks == vcpu->arch.tpr_blocks))
+		return;
+	vcpu->arch.tpr_blocks = blocks;
+	kvm_x86_ops.update_cr8_intercept(vcpu);
+}
+
 /* What the controllers have to say next. */
 static void inject_waiting(struct kvm_vcpu *vcpu)
 {
@@ -332,6 +343,7 @@ int kvm_inject_events(struct kvm_vcpu *vcpu)
 	}
 	if (userspace_wants_window(vcpu))
 		kvm_x86_ops.open_irq_window(vcpu);
+	watch_tpr(vcpu);
 	return 1;
 }
 

@@ -71,6 +71,8 @@ bool kvm_lapic_take_signals(struct kvm_vcpu *vcpu);
 
 /* Is an interrupt waiting that the priorities let through, from the APIC or from the PIC? */
 bool kvm_irq_waiting(struct kvm_vcpu *vcpu);
+/* One waits that a lower TPR would let through. */
+bool kvm_irq_blocked_by_tpr(struct kvm_vcpu *vcpu);
 /* Take it: its vector, now in service; -1 when it went away. */
 int kvm_irq_take(struct kvm_vcpu *vcpu);
 

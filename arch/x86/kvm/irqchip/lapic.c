@@ -310,6 +310,7 @@ void kvm_lapic_set_cr8(struct kvm_vcpu *vcpu, u8 cr8)
 	vcpu->arch.cr8 = cr8;
 	kvm_request(vcpu, KVM_REQ_EVENT);
 }
+EXPORT_SYMBOL_GPL(kvm_lapic_set_cr8);
 
 u8 kvm_lapic_get_cr8(struct kvm_vcpu *vcpu)
 {
@@ -379,6 +380,11 @@ bool kvm_irq_waiting(struct kvm_vcpu *vcpu)
 	if (!kvm_has_lapic(vcpu))
 		return false;
 	return lapic_pending(&vcpu->arch.lapic->regs) >= 0 || takes_from_pic(vcpu);
+}
+
+bool kvm_irq_blocked_by_tpr(struct kvm_vcpu *vcpu)
+{
+	return kvm_has_lapic(vcpu) && lapic_blocked_by_tpr(&vcpu->arch.lapic->regs);
 }
 
 int kvm_irq_take(struct kvm_vcpu *vcpu)

@@ -172,6 +172,17 @@ int lapic_pending(struct lapic_regs *l)
 	return vector;
 }
 
+/* A vector waits that TPR alone, or TPR too, holds back. */
+bool lapic_blocked_by_tpr(struct lapic_regs *l)
+{
+	int vector;
+
+	if (lapic_mode(l) < LAPIC_XAPIC || !(lapic_reg(l, LAPIC_TPR) >> 4))
+		return false;
+	vector = lapic_highest_irr(l);
+	return vector >= 0 && (u32)vector >> 4 <= lapic_reg(l, LAPIC_TPR) >> 4;
+}
+
 /* The processor takes a vector. */
 void lapic_acknowledge(struct lapic_regs *l, u8 vector)
 {

@@ -184,6 +184,7 @@ bool lapic_takes_extint(const struct lapic_regs *l);
 int lapic_highest_irr(struct lapic_regs *l);
 int lapic_highest_isr(const struct lapic_regs *l);
 int lapic_pending(struct lapic_regs *l);
+bool lapic_blocked_by_tpr(struct lapic_regs *l);
 u8 lapic_processor_priority(const struct lapic_regs *l);
 u8 lapic_arbitration_priority(const struct lapic_regs *l);
 void lapic_acknowledge(struct lapic_regs *l, u8 vector);

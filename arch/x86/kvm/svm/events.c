@@ -192,10 +192,7 @@ bool svm_interrupt_allowed(struct kvm_vcpu *vcpu)
 	       !(to_svm(vcpu)->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK);
 }
 
-/*
- * There is one virtual interrupt: a window takes it from an interrupt that was given it. While it
- * is pending a write of CR8 must exit: that is base_intercepts' doing.
- */
+/* There is one virtual interrupt: a window takes it from an interrupt that was given it. */
 void svm_open_irq_window(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
@@ -206,6 +203,7 @@ void svm_open_irq_window(struct kvm_vcpu *vcpu)
 	svm->irq_window = true;
 	arm_virtual_interrupt(svm, 0);
 	svm_intercept(svm, INTERCEPT_VINTR);
+	svm_update_cr8_intercept(vcpu);
 }
 
 void svm_close_irq_window(struct vcpu_svm *svm)
@@ -215,12 +213,31 @@ void svm_close_irq_window(struct vcpu_svm *svm)
 	svm->irq_window = false;
 	disarm_virtual_interrupt(svm);
 	svm_no_intercept(svm, INTERCEPT_VINTR);
+	svm_update_cr8_intercept(&svm->vcpu);
 }
 
+/*
+ * Without an interrupt controller in the kernel userspace hears of every write. With one, only what
+ * may release an interrupt is of interest. While the virtual interrupt is pending QEMU (7.2) aborts
+ * at a write that does not exit.
+ */
 void svm_update_cr8_intercept(struct kvm_vcpu *vcpu)
 {
-	/* Without an interrupt controller in the kernel userspace hears of every write. */
-	svm_intercept(to_svm(vcpu), INTERCEPT_CR8_WRITE);
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	if (!vcpu->arch.lapic || vcpu->arch.tpr_blocks || svm->irq_window)
+		svm_intercept(svm, INTERCEPT_CR8_WRITE);
+	else
+		svm_no_intercept(svm, INTERCEPT_CR8_WRITE);
+}
+
+/* The guest wrote CR8, which went to V_TPR (15.21.2). */
+void svm_take_tpr(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	svm->v_tpr = svm->vmcb->control.int_ctl & V_TPR_MASK;
+	kvm_set_cr8(vcpu, svm->v_tpr);
 }
 
 /* ---- NMIs ------------------------------------------------------------------------------------------- */

@@ -125,6 +125,8 @@ static __always_inline void read_vmcb(struct kvm_vcpu *vcpu, struct vcpu_svm *sv
 	vcpu->arch.dr6 = save->dr6;
 	vcpu->arch.cr0 = (vcpu->arch.cr0 & ~SVM_CR0_SELECTIVE_MASK) |
 			 (save->cr0 & SVM_CR0_SELECTIVE_MASK);
+	if (unlikely((svm->vmcb->control.int_ctl & V_TPR_MASK) != svm->v_tpr))
+		svm_take_tpr(vcpu);
 }
 
 static __always_inline void renew_asid(struct vcpu_svm *svm)

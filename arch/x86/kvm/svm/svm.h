@@ -193,6 +193,7 @@ bool svm_get_nmi_mask(struct kvm_vcpu *vcpu);
 void svm_set_nmi_mask(struct kvm_vcpu *vcpu, bool blocked);
 void svm_update_exception_intercepts(struct kvm_vcpu *vcpu);
 void svm_update_cr8_intercept(struct kvm_vcpu *vcpu);
+void svm_take_tpr(struct kvm_vcpu *vcpu);	/* V_TPR is not what was last written there */
 int svm_handle_iret(struct kvm_vcpu *vcpu);
 bool svm_nmi_step_done(struct kvm_vcpu *vcpu);	/* #DB was the NMI window's */
 

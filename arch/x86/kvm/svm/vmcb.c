@@ -15,7 +15,7 @@ struct page *svm_iopm;
 /* Intercepts every guest has, beside those that follow from its state. */
 static const u8 base_intercepts[] = {
 	INTERCEPT_INTR, INTERCEPT_NMI, INTERCEPT_SMI, INTERCEPT_INIT,
-	INTERCEPT_SELECTIVE_CR0, INTERCEPT_CR4_WRITE, INTERCEPT_CR8_WRITE,
+	INTERCEPT_SELECTIVE_CR0, INTERCEPT_CR4_WRITE,
 	INTERCEPT_RDPMC, INTERCEPT_CPUID, INTERCEPT_INVD, INTERCEPT_HLT, INTERCEPT_RSM,
 	INTERCEPT_INVLPGA, INTERCEPT_IOIO_PROT, INTERCEPT_MSR_PROT, INTERCEPT_TASK_SWITCH,
 	INTERCEPT_SHUTDOWN,
@@ -87,6 +87,7 @@ void svm_vcpu_reset(struct kvm_vcpu *vcpu, bool init)
 		svm_load_root(vcpu, vcpu->arch.mmu.root, vcpu->arch.mmu.root_level);
 	svm_update_exception_intercepts(vcpu);
 	svm_update_msr_intercepts(vcpu);
+	svm_update_cr8_intercept(vcpu);
 }
 
 int svm_vmcb_create(struct vcpu_svm *svm)
