@@ -509,6 +509,8 @@ void kvm_vcpu_put(struct kvm_vcpu *vcpu);
 bool kvm_vcpu_wake(struct kvm_vcpu *vcpu);
 /* Make the vcpu look at its requests soon: wake it, or IPI it out of the guest. */
 void kvm_vcpu_kick(struct kvm_vcpu *vcpu);
+/* Give the processor to that vcpu's thread, if that is possible; true if it was. May sleep. */
+bool kvm_vcpu_yield_to(struct kvm_vcpu *target);
 /* Block until kvm_arch_vcpu_runnable(), a signal or a request, polling first. Releases srcu. */
 void kvm_vcpu_halt(struct kvm_vcpu *vcpu);
 /* Do what the host wants done before the guest is entered (see host_work.c). 0; -EINTR with
@@ -639,6 +641,8 @@ void kvm_arch_vcpu_load(struct kvm_vcpu *vcpu, int cpu);
 void kvm_arch_vcpu_put(struct kvm_vcpu *vcpu);
 /* An event is there that ends a halt. Any context that holds srcu or owns the vcpu. */
 bool kvm_arch_vcpu_runnable(struct kvm_vcpu *vcpu);
+/* False: the vcpu is to sleep at once when it halts. */
+bool kvm_arch_vcpu_polls(struct kvm_vcpu *vcpu);
 /* Page @pgoff of the vcpu mapping beyond kvm_run and the coalesced ring, or NULL. */
 struct page *kvm_arch_vcpu_page(struct kvm_vcpu *vcpu, pgoff_t pgoff);
 

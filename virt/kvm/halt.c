@@ -127,16 +127,17 @@ static void count_interval(u64 *sum, u64 *hist, u64 ns)
 void kvm_vcpu_halt(struct kvm_vcpu *vcpu)
 {
 	struct kvm_vcpu_stat_generic *stat = &vcpu->stat.generic;
+	bool polls = vcpu->halt_poll_ns && kvm_arch_vcpu_polls(vcpu);
 	ktime_t start = ktime_get(), polled;
 	bool slept = false;
 	u64 ns;
 
-	if (vcpu->halt_poll_ns && poll_for_event(vcpu, start)) {
+	if (polls && poll_for_event(vcpu, start)) {
 		ns = ktime_to_ns(ktime_sub(ktime_get(), start));
 		count_interval(&stat->halt_poll_success_ns, stat->halt_poll_success_hist, ns);
 	} else {
 		polled = ktime_get();
-		if (vcpu->halt_poll_ns)
+		if (polls)
 			count_interval(&stat->halt_poll_fail_ns, stat->halt_poll_fail_hist,
 				       ktime_to_ns(ktime_sub(polled, start)));
 		slept = sleep_for_event(vcpu);

@@ -133,6 +133,22 @@ void kvm_vcpu_kick(struct kvm_vcpu *vcpu)
 }
 EXPORT_SYMBOL_GPL(kvm_vcpu_kick);
 
+bool kvm_vcpu_yield_to(struct kvm_vcpu *target)
+{
+	struct task_struct *task;
+	int r;
+
+	read_lock(&target->pid_lock);
+	task = get_pid_task(target->pid, PIDTYPE_PID);
+	read_unlock(&target->pid_lock);
+	if (!task)
+		return false;
+	r = yield_to(task, true);
+	put_task_struct(task);
+	return r > 0;
+}
+EXPORT_SYMBOL_GPL(kvm_vcpu_yield_to);
+
 /* The interrupt itself took the vcpu out of the guest. */
 static void acknowledge_kick(void *unused)
 {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Exits that every vendor has: port I/O, halt, hypercalls and the instructions a guest is simply
- * told about or refused. Exit handlers return 1 to go on in the guest, 0 to go to userspace with
- * run->exit_reason set, or a negative errno. KVM API document, section 5; APM 3 for the
- * instructions; Documentation/virt/kvm/x86/hypercalls for the hypercalls.
+ * Exits that every vendor has: port I/O, halt and the instructions a guest is simply told about or
+ * refused. Exit handlers return 1 to go on in the guest, 0 to go to userspace with run->exit_reason
+ * set, or a negative errno. KVM API document, section 5; APM 3 for the instructions. Hypercalls are
+ * in pv/hypercall.c.
  */
-#include <linux/kvm_para.h>
 #include <linux/smp.h>
 #include <asm/trapnr.h>
 
@@ -152,6 +151,7 @@ int kvm_halted(struct kvm_vcpu *vcpu)
 {
 	if (kvm_has_lapic(vcpu)) {
 		vcpu->arch.mp_state = KVM_MP_STATE_HALTED;
+		kvm_take_unhalt(vcpu);
 		return 1;
 	}
 	vcpu->run->exit_reason = KVM_EXIT_HLT;
@@ -168,34 +168,6 @@ int kvm_emulate_halt(struct kvm_vcpu *vcpu)
 	return kvm_halted(vcpu);
 }
 EXPORT_SYMBOL_GPL(kvm_emulate_halt);
-
-unsigned long kvm_hypercall_result(struct kvm_vcpu *vcpu, unsigned long nr)
-{
-	if (vendor(cpl)(vcpu))
-		return -KVM_EPERM;
-	switch (nr) {
-	case KVM_HC_VAPIC_POLL_IRQ:
-		return 0;	/* the exit was the point of it */
-	default:
-		return -KVM_ENOSYS;
-	}
-}
-
-int kvm_emulate_hypercall(struct kvm_vcpu *vcpu)
-{
-	unsigned long *regs = vcpu->arch.regs;
-	bool wide = kvm_is_64bit(vcpu);
-	unsigned long mask = wide ? ~0ul : 0xffffffff;
-	unsigned long ret;
-
-	trace_kvm_hypercall(regs[KVM_RAX] & mask, regs[KVM_RBX] & mask, regs[KVM_RCX] & mask,
-			    regs[KVM_RDX] & mask, regs[KVM_RSI] & mask);
-	ret = kvm_hypercall_result(vcpu, regs[KVM_RAX] & mask);
-	regs[KVM_RAX] = ret & mask;
-	vcpu->stat.hypercalls++;
-	return kvm_skip_insn(vcpu);
-}
-EXPORT_SYMBOL_GPL(kvm_emulate_hypercall);
 
 int kvm_emulate_xsetbv(struct kvm_vcpu *vcpu)
 {

@@ -5,6 +5,7 @@
  * them in cpu/. Documentation/virt/kvm/api.rst has every request with its errors.
  */
 #include <linux/cpu.h>
+#include <linux/kvm_para.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -23,6 +24,9 @@
 			 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS | KVM_X86_QUIRK_SLOT_ZAP_ALL)
 
 #define X2APIC_API_KNOWN (KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
+
+/* Hypercalls that userspace can have for itself. */
+#define EXIT_HYPERCALLS		BIT(KVM_HC_MAP_GPA_RANGE)
 
 /* The three pages of KVM_SET_TSS_ADDR must end below 4 GiB. */
 #define TSS_ADDR_MAX	((unsigned int)-3 * PAGE_SIZE)
@@ -86,7 +90,11 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 	case KVM_CAP_SYS_ATTRIBUTES:
 	case KVM_CAP_DISABLE_QUIRKS:
 	case KVM_CAP_EXIT_ON_EMULATION_FAILURE:
+	case KVM_CAP_ENABLE_CAP:
+	case KVM_CAP_ENFORCE_PV_FEATURE_CPUID:
 		return 1;
+	case KVM_CAP_EXIT_HYPERCALL:
+		return EXIT_HYPERCALLS;
 	case KVM_CAP_STEAL_TIME:
 		return kvm_steal_time_offered();
 	case KVM_CAP_XCRS:
@@ -222,6 +230,11 @@ int kvm_arch_vm_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
 		return set_apic_bus_ns(kvm, arg);
 	case KVM_CAP_X86_DISABLE_EXITS:
 		return disable_exits(kvm, arg);
+	case KVM_CAP_EXIT_HYPERCALL:
+		if (arg & ~(u64)EXIT_HYPERCALLS)
+			return -EINVAL;
+		WRITE_ONCE(kvm->arch.exit_hypercalls, arg);
+		return 0;
 	case KVM_CAP_X2APIC_API:
 		if (arg & ~(u64)X2APIC_API_KNOWN)
 			return -EINVAL;
@@ -411,6 +424,8 @@ static int get_mp_state(struct kvm_vcpu *vcpu, struct kvm_mp_state *state)
 {
 	/* An INIT or STARTUP under way has no place of its own in what is saved: obey it now. */
 	kvm_lapic_take_signals(vcpu);
+	if (vcpu->arch.mp_state == KVM_MP_STATE_HALTED)
+		kvm_take_unhalt(vcpu);
 	state->mp_state = vcpu->arch.mp_state;
 	return 0;
 }
@@ -442,6 +457,7 @@ static int set_mp_state(struct kvm_vcpu *vcpu, const struct kvm_mp_state *state)
 	} else {
 		vcpu->arch.mp_state = state->mp_state;
 	}
+	WRITE_ONCE(vcpu->arch.pv.unhalted, false);
 	kvm_request(vcpu, KVM_REQ_EVENT);
 	return 0;
 }
@@ -460,6 +476,7 @@ union vcpu_arg {
 	struct kvm_guest_debug guest_debug;
 	struct kvm_interrupt interrupt;
 	struct kvm_x86_mce mce;
+	struct kvm_enable_cap enable_cap;
 	u64 value;
 };
 
@@ -508,6 +525,8 @@ static int vcpu_arg_handle(struct kvm_vcpu *vcpu, unsigned int ioctl, union vcpu
 		return kvm_mce_setup(vcpu, a->value);
 	case KVM_X86_SET_MCE:
 		return kvm_mce_inject(vcpu, &a->mce);
+	case KVM_ENABLE_CAP:
+		return kvm_pv_enable_cap(vcpu, &a->enable_cap);
 	default:
 		return -EINVAL;
 	}

@@ -178,7 +178,7 @@ int kvm_arch_vm_create(struct kvm *kvm, unsigned long type)
 	kvm->arch.vm_type = type;
 	kvm_mmu_vm_init(kvm);
 	kvm_tsc_vm_init(kvm);
-	kvm_clock_vm_init(kvm);
+	kvm_pv_vm_init(kvm);
 	kvm_lapic_vm_init(kvm);
 	return kvm_x86_ops.vm_create(kvm);
 }

@@ -39,6 +39,9 @@ static int serve_requests(struct kvm_vcpu *vcpu)
 			return r;
 		}
 	}
+	/* The guest may have left the wish for a flush in it. */
+	if (kvm_request_take(vcpu, KVM_REQ_STEAL_TIME))
+		kvm_steal_time_update(vcpu);
 	if (kvm_request_take(vcpu, KVM_REQ_TLB_FLUSH)) {
 		kvm_request_take(vcpu, KVM_REQ_TLB_FLUSH_GUEST);
 		kvm_x86_ops.flush_tlb_all(vcpu);
@@ -55,8 +58,6 @@ static int serve_requests(struct kvm_vcpu *vcpu)
 		kvm_x86_ops.update_msr_intercepts(vcpu);
 	if (kvm_request_take(vcpu, KVM_REQ_CLOCK))
 		kvm_clock_update(vcpu);
-	if (kvm_request_take(vcpu, KVM_REQ_STEAL_TIME))
-		kvm_steal_time_update(vcpu);
 	if (kvm_request_take(vcpu, KVM_REQ_LAPIC_TIMER))
 		kvm_lapic_timer_fired(vcpu);
 	if (kvm_request_take(vcpu, KVM_REQ_REPORT_TPR)) {
@@ -204,6 +205,7 @@ static int wait_until_runnable(struct kvm_vcpu *vcpu)
 			return r;
 		if (vcpu->arch.mp_state == KVM_MP_STATE_HALTED && kvm_arch_vcpu_runnable(vcpu)) {
 			vcpu->arch.mp_state = KVM_MP_STATE_RUNNABLE;
+			WRITE_ONCE(vcpu->arch.pv.unhalted, false);
 			kvm_request(vcpu, KVM_REQ_EVENT);
 		}
 	}
@@ -342,6 +344,7 @@ bool kvm_arch_vcpu_runnable(struct kvm_vcpu *vcpu)
 		if (kvm_request_take(vcpu, KVM_REQ_LAPIC_TIMER))
 			kvm_lapic_timer_fired(vcpu);
 		return kvm_vcpu_has_events(vcpu) || READ_ONCE(vcpu->arch.lapic->signals) ||
+		       READ_ONCE(vcpu->arch.pv.unhalted) ||
 		       ((vcpu->arch.rflags & X86_EFLAGS_IF) && kvm_irq_waiting(vcpu));
 	default:
 		return READ_ONCE(vcpu->arch.lapic->signals);
@@ -404,6 +407,7 @@ void kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init)
 	vcpu->arch.must_exit = false;
 
 	kvm_lapic_reset(vcpu, init);
+	kvm_pv_reset(vcpu);
 	kvm_fpu_reset(vcpu, init);
 	kvm_debug_reset(vcpu);
 	kvm_x86_ops.vcpu_reset(vcpu, init);
@@ -458,6 +462,7 @@ int kvm_arch_vcpu_create(struct kvm_vcpu *vcpu)
 		goto err_mmu;
 
 	kvm_msr_vcpu_init(vcpu);
+	kvm_pv_vcpu_init(vcpu);
 	kvm_cpuid_vcpu_init(vcpu);
 	if (kvm_has_irqchip(vcpu->kvm)) {
 		r = kvm_lapic_create(vcpu);

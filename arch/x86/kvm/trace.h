@@ -220,6 +220,22 @@ TRACE_EVENT(kvm_hypercall,
 		  __entry->a0, __entry->a1, __entry->a2, __entry->a3)
 );
 
+/* A vcpu that was preempted runs again: did others want it to flush its TLB first? */
+TRACE_EVENT(kvm_pv_tlb_flush,
+	TP_PROTO(unsigned int vcpu_id, bool need_flush_tlb),
+	TP_ARGS(vcpu_id, need_flush_tlb),
+
+	TP_STRUCT__entry(__field(unsigned int, vcpu_id) __field(bool, need_flush_tlb)),
+
+	TP_fast_assign(
+		__entry->need_flush_tlb = need_flush_tlb;
+		__entry->vcpu_id = vcpu_id;
+	),
+
+	TP_printk("vcpu %u need_flush_tlb %s", __entry->vcpu_id,
+		  __entry->need_flush_tlb ? "true" : "false")
+);
+
 TRACE_EVENT(kvm_cpuid,
 	TP_PROTO(unsigned int function, unsigned int index, unsigned long rax, unsigned long rbx,
 		 unsigned long rcx, unsigned long rdx, bool found, bool used_max_basic),

@@ -238,7 +238,6 @@ int kvm_vcpu_interrupt(struct kvm_vcpu *vcpu, struct kvm_interrupt *irq);	/* KVM
 int kvm_skip_insn(struct kvm_vcpu *vcpu);	/* with single-step; 1/0/-errno */
 int kvm_halted(struct kvm_vcpu *vcpu);		/* HLT is done: wait, here or in userspace; 1/0 */
 int kvm_emulate_halt(struct kvm_vcpu *vcpu);
-int kvm_emulate_hypercall(struct kvm_vcpu *vcpu);
 int kvm_emulate_xsetbv(struct kvm_vcpu *vcpu);
 int kvm_emulate_invd(struct kvm_vcpu *vcpu);
 int kvm_emulate_rdpmc(struct kvm_vcpu *vcpu);
@@ -247,7 +246,6 @@ int kvm_emulate_mwait(struct kvm_vcpu *vcpu);
 int kvm_fast_pio(struct kvm_vcpu *vcpu, u16 port, int size, bool in, unsigned long next_rip);
 /* Fill kvm_run for KVM_EXIT_IO; the data of an OUT is in, of an IN comes into, arch.pio_data. */
 void kvm_prepare_pio_exit(struct kvm_vcpu *vcpu, u16 port, int size, bool in, u32 count);
-unsigned long kvm_hypercall_result(struct kvm_vcpu *vcpu, unsigned long nr);
 void kvm_prepare_internal_error(struct kvm_vcpu *vcpu, u32 suberror, const u64 *data, int nr);
 int kvm_exit_internal_error(struct kvm_vcpu *vcpu);	/* unexpected exit: reason and data; returns 0 */
 
@@ -270,5 +268,18 @@ unsigned long kvm_insn_start(struct kvm_vcpu *vcpu);
 /* ---- run.c ---------------------------------------------------------------------------------------------- */
 
 void kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init);
+
+/* ---- pv/ (for the rest of it see pv/pv.h) ----------------------------------------------------------------- */
+
+int kvm_emulate_hypercall(struct kvm_vcpu *vcpu);	/* exit handler: 1/0/-errno */
+
+/* A halted vcpu that somebody has called runs on, without an interrupt. */
+static inline void kvm_take_unhalt(struct kvm_vcpu *vcpu)
+{
+	if (likely(!READ_ONCE(vcpu->arch.pv.unhalted)))
+		return;
+	WRITE_ONCE(vcpu->arch.pv.unhalted, false);
+	vcpu->arch.mp_state = KVM_MP_STATE_RUNNABLE;
+}
 
 #endif

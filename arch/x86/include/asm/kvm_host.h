@@ -109,6 +109,7 @@ struct kvm_guest_cpuid {
 	u64 xcr0_allowed, xss_allowed;		/* XCR0/XSS bits the guest may set */
 	u64 cr4_reserved;			/* bits of CR4 that the guest may not set */
 	u64 gpa_reserved;			/* physical address bits beyond maxphyaddr */
+	u32 pv_features;			/* EAX of the leaf KVM_CPUID_FEATURES */
 };
 
 /* ---- MMU ---------------------------------------------------------------------------------------- */
@@ -192,6 +193,15 @@ struct kvm_vcpu_steal {
 	bool reported_preempted;
 };
 
+/* Services that are no more than a value (pv/features.c, pv/hypercall.c); the owner's. */
+struct kvm_vcpu_pv {
+	bool enforced;			/* what the guest's CPUID does not name does not exist */
+	bool unhalted;			/* a halt is over, or the next one will be; set by anybody */
+	u8 poll_control;		/* MSR_KVM_POLL_CONTROL */
+};
+
+#define KVM_POLL_CONTROL_HOST	BIT_ULL(0)	/* the host may poll when the vcpu halts */
+
 /* ---- vcpu --------------------------------------------------------------------------------------- */
 
 struct kvm_vcpu_arch {
@@ -254,6 +264,7 @@ struct kvm_vcpu_arch {
 
 	struct kvm_vcpu_clock clock;	/* pv/clock.c */
 	struct kvm_vcpu_steal steal;	/* pv/steal_time.c */
+	struct kvm_vcpu_pv pv;		/* pv/features.c */
 
 	/* other MSRs that live in memory (cpu/msr.c) */
 	u64 ia32_misc_enable;
@@ -330,6 +341,8 @@ struct kvm_arch {
 	u64 tsc_offset;			/* of the last of them */
 	bool tsc_user_set;		/* it was userspace's */
 	struct kvm_vm_clock clock;
+	u64 exit_hypercalls;		/* KVM_CAP_EXIT_HYPERCALL: those that are userspace's */
+	u64 migration_control;		/* MSR_KVM_MIGRATION_CONTROL */
 };
 
 /* Per VM and vcpu statistics; cpu-independent part first (linux/kvm_stats.h). Names are ABI. */

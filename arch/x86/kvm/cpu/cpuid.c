@@ -502,10 +502,7 @@ static void leaf_add_hypervisor(struct cpuid_list *list)
 	memcpy(&e->edx, &KVM_SIGNATURE[8], 4);
 
 	e = leaf_add(list, KVM_CPUID_FEATURES, 0, false);
-	e->eax = BIT(KVM_FEATURE_NOP_IO_DELAY) | BIT(KVM_FEATURE_CLOCKSOURCE) |
-		 BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
-	if (kvm_steal_time_offered())
-		e->eax |= BIT(KVM_FEATURE_STEAL_TIME);
+	e->eax = kvm_pv_features();
 }
 
 static void leaf_add_centaur(struct cpuid_list *list)
@@ -763,6 +760,25 @@ static bool vendor_string_is(const struct kvm_cpuid_entry2 *e, const char *name)
 	       !memcmp(&e->ecx, name + 8, 4);
 }
 
+/*
+ * The leaf after the one with KVM's signature, which has its usual place unless userspace shows the
+ * guest another hypervisor there.
+ */
+static u32 cpuid_pv_features(struct kvm_guest_cpuid *c)
+{
+	struct kvm_cpuid_entry2 *e, *end = c->entries + c->nent;
+
+	for (e = c->entries; e < end; e++) {
+		if ((e->function & ~0xff00u) != KVM_CPUID_SIGNATURE ||
+		    memcmp(&e->ebx, KVM_SIGNATURE, 4) || memcmp(&e->ecx, &KVM_SIGNATURE[4], 4) ||
+		    memcmp(&e->edx, &KVM_SIGNATURE[8], 4))
+			continue;
+		e = cpuid_lookup(c, e->function + (KVM_CPUID_FEATURES - KVM_CPUID_SIGNATURE), 0);
+		return e ? e->eax : 0;
+	}
+	return 0;
+}
+
 /* Everything that is kept ready because somebody asks for it often. */
 static void cpuid_digest(struct kvm_guest_cpuid *c)
 {
@@ -787,6 +803,7 @@ static void cpuid_digest(struct kvm_guest_cpuid *c)
 	e = cpuid_lookup(c, 0xd, 1);
 	c->xss_allowed = e ? (e->ecx | (u64)e->edx << 32) & kvm_hw.supported_xss : 0;
 	c->cr4_reserved = cpuid_cr4_reserved(c);
+	c->pv_features = cpuid_pv_features(c);
 }
 
 void kvm_cpuid_vcpu_init(struct kvm_vcpu *vcpu)

@@ -387,14 +387,8 @@ static int other_msr_get(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 	}
 	if (kvm_msr_is_mce(vcpu, index))
 		return kvm_mce_get_msr(vcpu, index, data, host);
-	if (kvm_is_clock_msr(index)) {
-		*data = kvm_clock_get_msr(vcpu, index);
-		return MSR_OK;
-	}
-	if (index == MSR_KVM_STEAL_TIME) {
-		*data = vcpu->arch.steal.msr;
-		return MSR_OK;
-	}
+	if (kvm_is_pv_msr(index))
+		return kvm_pv_get_msr(vcpu, index, data, host) ? MSR_GP : MSR_OK;
 	if (constant_msr_find(vcpu, index, host, data))
 		return MSR_OK;
 	return MSR_UNKNOWN;
@@ -596,12 +590,8 @@ static int other_msr_set(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 		return mtrr_set(vcpu, index, data);
 	if (kvm_msr_is_mce(vcpu, index))
 		return kvm_mce_set_msr(vcpu, index, data, host);
-	if (kvm_is_clock_msr(index)) {
-		kvm_clock_set_msr(vcpu, index, data);
-		return MSR_OK;
-	}
-	if (index == MSR_KVM_STEAL_TIME)
-		return kvm_steal_time_set_msr(vcpu, data) ? MSR_GP : MSR_OK;
+	if (kvm_is_pv_msr(index))
+		return kvm_pv_set_msr(vcpu, index, data, host) ? MSR_GP : MSR_OK;
 	if (constant_msr_find(vcpu, index, host, &ignored))
 		return MSR_OK;
 	return MSR_UNKNOWN;
@@ -762,7 +752,7 @@ static const u32 common_msrs[] = {
 	MTRRphysBase_MSR(6), MTRRphysMask_MSR(6), MTRRphysBase_MSR(7), MTRRphysMask_MSR(7),
 	MSR_K7_HWCR, MSR_AMD64_DE_CFG, MSR_AMD64_OSVW_ID_LENGTH, MSR_AMD64_OSVW_STATUS,
 	MSR_KVM_SYSTEM_TIME, MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME_NEW, MSR_KVM_WALL_CLOCK_NEW,
-	MSR_KVM_STEAL_TIME,
+	MSR_KVM_STEAL_TIME, MSR_KVM_POLL_CONTROL, MSR_KVM_MIGRATION_CONTROL,
 };
 
 static const u32 vendor_msrs[] = {

@@ -49,6 +49,7 @@ void kvm_lapic_update_map(struct kvm *kvm);
  * when it merged with one pending, -1 when nobody was there.
  */
 int kvm_lapic_send(struct kvm *kvm, struct kvm_vcpu *sender, const struct apic_msg *msg);
+struct kvm_vcpu *kvm_lapic_find(struct kvm *kvm, u32 id);	/* by its APIC's id, or NULL */
 
 /* Owner only from here on. Access functions return true when the APIC was meant. */
 bool kvm_lapic_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int len, void *data, bool write);

@@ -141,6 +141,23 @@ out:
 	return result;
 }
 
+struct kvm_vcpu *kvm_lapic_find(struct kvm *kvm, u32 id)
+{
+	struct apic_msg msg = { .dest = id };
+	const struct apic_map *map;
+	struct apic_dest dest;
+	int index = -1;
+
+	rcu_read_lock();
+	map = rcu_dereference(kvm->arch.apic_map);
+	if (map) {
+		apic_map_find(map, &msg, APIC_NOBODY, &dest);
+		index = apic_dest_next(&dest);
+	}
+	rcu_read_unlock();
+	return kvm_get_vcpu(kvm, index);
+}
+
 /* ---- the timer --------------------------------------------------------------------------------------- */
 
 static enum hrtimer_restart timer_callback(struct hrtimer *timer)

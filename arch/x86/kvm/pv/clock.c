@@ -385,6 +385,23 @@ int kvm_clock_set(struct kvm *kvm, const struct kvm_clock_data *data)
 	return 0;
 }
 
+bool kvm_clock_pair(struct kvm_vcpu *vcpu, struct kvm_clock_pairing *pairing)
+{
+	struct host_moment m;
+	unsigned long flags;
+	u32 nsec;
+
+	local_irq_save(flags);
+	host_moment_take(&m);
+	local_irq_restore(flags);
+	if (!m.exact)
+		return false;
+	pairing->sec = div_u64_rem(m.real, NSEC_PER_SEC, &nsec);
+	pairing->nsec = nsec;
+	pairing->tsc = m.tsc + vcpu->arch.tsc_offset;
+	return true;
+}
+
 int kvm_clock_guest_stopped(struct kvm_vcpu *vcpu)
 {
 	if (!page_wanted(vcpu))

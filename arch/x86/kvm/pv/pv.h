@@ -1,11 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a guest that knows of KVM gets beside a processor; Documentation/virt/kvm/x86/clock.rst.
+ * What a guest that knows of KVM gets beside a processor; Documentation/virt/kvm/x86/clock.rst and
+ * pv.rst.
  */
 #ifndef _KVM_PV_H
 #define _KVM_PV_H
 
 #include <linux/kvm_host.h>
+
+/* ---- features.c ------------------------------------------------------------------------------ */
+
+u32 kvm_pv_features(void);		/* what is offered: EAX of CPUID leaf KVM_CPUID_FEATURES */
+int kvm_pv_enable_cap(struct kvm_vcpu *vcpu, const struct kvm_enable_cap *cap);
+
+/* May the guest use it? @feature is KVM_FEATURE_*. */
+static inline bool kvm_pv_has(struct kvm_vcpu *vcpu, unsigned int feature)
+{
+	return !vcpu->arch.pv.enforced || (vcpu->arch.cpuid.pv_features & BIT(feature));
+}
+
+bool kvm_is_pv_msr(u32 index);
+/* 0, or 1: #GP. @index is one that kvm_is_pv_msr() knows. */
+int kvm_pv_get_msr(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host);
+int kvm_pv_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host);
+
+void kvm_pv_vm_init(struct kvm *kvm);
+void kvm_pv_vcpu_init(struct kvm_vcpu *vcpu);
+void kvm_pv_reset(struct kvm_vcpu *vcpu);
 
 /* ---- clock.c --------------------------------------------------------------------------------- */
 
@@ -17,18 +38,14 @@ void kvm_clock_tsc_changed(struct kvm_vcpu *vcpu);
 /* The host's TSC is behind what it was: a moment kept from before means nothing. */
 void kvm_clock_host_tsc_lost(struct kvm *kvm);
 
-static inline bool kvm_is_clock_msr(u32 index)
-{
-	return index == MSR_KVM_SYSTEM_TIME || index == MSR_KVM_WALL_CLOCK ||
-	       index == MSR_KVM_SYSTEM_TIME_NEW || index == MSR_KVM_WALL_CLOCK_NEW;
-}
-
 u64 kvm_clock_get_msr(struct kvm_vcpu *vcpu, u32 index);
 void kvm_clock_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data);
 
 void kvm_clock_get(struct kvm *kvm, struct kvm_clock_data *data);	/* KVM_GET_CLOCK */
 int kvm_clock_set(struct kvm *kvm, const struct kvm_clock_data *data);	/* KVM_SET_CLOCK */
 int kvm_clock_guest_stopped(struct kvm_vcpu *vcpu);			/* KVM_KVMCLOCK_CTRL */
+/* The time of day and the guest's TSC at one moment; false: the host's clock is not the TSC. */
+bool kvm_clock_pair(struct kvm_vcpu *vcpu, struct kvm_clock_pairing *pairing);
 
 /* ---- steal_time.c ---------------------------------------------------------------------------- */
 

@@ -7,6 +7,7 @@
 #include <linux/sched/stat.h>
 #include <linux/uaccess.h>
 
+#include "../trace.h"
 #include "../x86.h"
 #include "pv.h"
 
@@ -33,6 +34,27 @@ static u64 new_delay(struct kvm_vcpu_steal *steal)
 	return delay;
 }
 
+/*
+ * The vcpu runs again, and takes the byte that says that it did not. Other vcpus may leave a wish for
+ * a flush there meanwhile, once: a byte that keeps changing is taken for such a wish.
+ */
+static void take_preempted(struct kvm_vcpu *vcpu, gpa_t gpa, u64 seen)
+{
+	const u8 running = 0;
+	bool flush;
+	int r, tries = 4;
+
+	do
+		r = kvm_guest_cmpxchg(vcpu, gpa, &seen, running, sizeof(running));
+	while (r == 1 && --tries);
+	if (r == 1)
+		kvm_guest_write(vcpu, gpa, &running, sizeof(running));
+	flush = (r || (seen & KVM_VCPU_FLUSH_TLB)) && kvm_pv_has(vcpu, KVM_FEATURE_PV_TLB_FLUSH);
+	trace_kvm_pv_tlb_flush(vcpu->vcpu_id, flush);
+	if (flush)
+		kvm_request(vcpu, KVM_REQ_TLB_FLUSH_GUEST);
+}
+
 /* The vcpu is running again. The sum is the guest's, so that it goes on after a migration. */
 void kvm_steal_time_update(struct kvm_vcpu *vcpu)
 {
@@ -51,10 +73,12 @@ void kvm_steal_time_update(struct kvm_vcpu *vcpu)
 			    sizeof(st.version)))
 		return;
 	smp_wmb();
+	if (st.preempted)
+		take_preempted(vcpu, gpa + offsetof(struct kvm_steal_time, preempted),
+			       st.preempted);
 	st.steal += new_delay(steal);
-	st.preempted = 0;
-	/* The padding is left alone. */
-	if (kvm_guest_write(vcpu, gpa, &st, offsetof(struct kvm_steal_time, u8_pad)))
+	/* What follows is not the host's, or not the host's alone. */
+	if (kvm_guest_write(vcpu, gpa, &st, offsetof(struct kvm_steal_time, preempted)))
 		return;
 	smp_wmb();
 	st.version++;
