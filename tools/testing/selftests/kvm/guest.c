@@ -56,6 +56,8 @@ static const uint64_t gdt[] = {
 	[SELECTOR_DATA16 / 8] = 0x000093000000ffffull,
 	[SELECTOR_TSS / 8] = 0x00008b0000000067ull | (uint64_t)GUEST_TSS << 16,
 	[SELECTOR_TSS / 8 + 1] = 0,
+	[SELECTOR_USER / 8] = 0x00affb000000ffffull,
+	[SELECTOR_USER / 8 + 1] = 0x00cff3000000ffffull,
 };
 
 static void write_tables(struct guest *g)
@@ -267,6 +269,37 @@ struct guest *guest_new_sized(enum guest_mode mode, const uint8_t *code, const u
 	int kvm = open_kvm();
 
 	return guest_in_vm_sized(kvm, create_vm(kvm), mode, code, end);
+}
+
+void guest_with_irqchip(struct guest *g, enum guest_mode mode)
+{
+	NEED(g->kvm, KVM_CAP_IRQCHIP);
+	munmap(g->run, g->run_size);
+	close(g->vcpu);
+	close(g->vm);
+	g->vm = create_vm(g->kvm);
+	must(ioctl(g->vm, KVM_CREATE_IRQCHIP, 0));
+	must(vm_set_slot(g->vm, 0, 0, 0, GUEST_MEMORY, g->memory));
+	g->vcpu = must(ioctl(g->vm, KVM_CREATE_VCPU, 0));
+	g->run = vcpu_map_run(g->kvm, g->vcpu, &g->run_size);
+	vcpu_set_supported_cpuid(g->kvm, g->vcpu);
+	vcpu_set_mode(g->vcpu, mode);
+}
+
+void guest_to_user(struct guest *g)
+{
+	struct kvm_sregs sregs = vcpu_sregs(g->vcpu);
+	struct kvm_regs regs = vcpu_regs(g->vcpu);
+
+	sregs.cs.selector = SELECTOR_USER;
+	sregs.cs.dpl = 3;
+	sregs.ss.selector = SELECTOR_USER + 8;
+	sregs.ss.dpl = 3;
+	must(ioctl(g->vcpu, KVM_SET_SREGS, &sregs));
+	regs.rflags |= RFLAGS_IOPL;
+	/* Not the stack that the processor takes for handlers. */
+	regs.rsp = GUEST_STACK - PAGE / 2;
+	vcpu_set_regs(g->vcpu, &regs);
 }
 
 struct kvm_regs vcpu_regs(int vcpu)

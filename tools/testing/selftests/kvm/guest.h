@@ -31,6 +31,7 @@
 #define SELECTOR_CODE16	0x20
 #define SELECTOR_DATA16	0x28
 #define SELECTOR_TSS	0x30
+#define SELECTOR_USER	0x43		/* code, and the data segment behind it */
 
 #define REPORT_PORT	0xe0		/* a long mode exception was reported */
 
@@ -56,6 +57,7 @@
 #define RFLAGS_FIXED	(1ull << 1)
 #define RFLAGS_TF	(1ull << 8)
 #define RFLAGS_IF	(1ull << 9)
+#define RFLAGS_IOPL	(3ull << 12)
 #define RFLAGS_RF	(1ull << 16)
 
 #define PTE_P		(1ull << 0)
@@ -124,6 +126,11 @@ void guest_gate(struct guest *g, unsigned int vector, uint64_t handler);
 void guest_vector16(struct guest *g, unsigned int vector, uint16_t segment, uint16_t offset);
 struct guest_report *guest_report(struct guest *g);
 void guest_map_4k(struct guest *g, uint64_t table, uint64_t base);
+
+/* The same guest in a VM that has interrupt controllers in the kernel. */
+void guest_with_irqchip(struct guest *g, enum guest_mode mode);
+/* Long mode at privilege level 3, with the right to use ports; GUEST_DATA and the like as before. */
+void guest_to_user(struct guest *g);
 
 struct kvm_regs vcpu_regs(int vcpu);
 void vcpu_set_regs(int vcpu, const struct kvm_regs *regs);
