@@ -94,6 +94,7 @@ static struct kvm_x86_emulation *emulation_begin(struct kvm_vcpu *vcpu, gpa_t gp
 		memcpy(emu->insn.bytes, bytes, emu->insn.available);
 
 	em->fault_gpa = flags & KVM_EMULATE_PF ? gpa : INVALID_GPA;
+	em->writes_table = flags & KVM_EMULATE_TABLE;
 	em->next_read = 0;
 	em->reads.nr = 0;
 	em->reads.done = 0;
@@ -159,6 +160,9 @@ static int emulation_failed(struct kvm_x86_emulation *em, unsigned int flags)
 {
 	struct kvm_vcpu *vcpu = em->vcpu;
 
+	/* Without a table of ours made of it, the guest can do the write by itself. */
+	if (em->writes_table && kvm_mmu_release_table(vcpu, gpa_to_gfn(em->fault_gpa)))
+		return 1;
 	vcpu->stat.insn_emulation_fail++;
 	trace_insn(em, true);
 	if (!vcpu->kvm->arch.exit_on_emulation_error && !(flags & KVM_EMULATE_SKIP)) {

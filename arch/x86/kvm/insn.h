@@ -31,6 +31,7 @@ struct kvm_x86_emulation {
 	struct kvm_vcpu *vcpu;
 	unsigned long start_rip;	/* where the instruction, or the string it is, begins */
 	gpa_t fault_gpa;	/* of the memory operand, when the exit told; else INVALID_GPA */
+	bool writes_table;	/* KVM_EMULATE_TABLE */
 	unsigned int next_read;	/* pieces of the log this run has consumed */
 	bool pio_answered;	/* the data of the pending IN is in the PIO page */
 	enum { MSR_NOT_ASKED, MSR_ASKED, MSR_ANSWERED } msr;	/* by userspace, in kvm_run */

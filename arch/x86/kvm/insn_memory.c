@@ -191,8 +191,10 @@ int kvm_emu_read(struct emulator *emu, u64 linear, void *buf, unsigned int size,
 static int write_page(struct kvm_x86_emulation *em, gpa_t gpa, const void *buf, unsigned int size)
 {
 	if (!kvm_mmu_gfn_is_mmio(em->vcpu, gpa_to_gfn(gpa)) &&
-	    !kvm_guest_write(em->vcpu, gpa, buf, size))
+	    !kvm_guest_write(em->vcpu, gpa, buf, size)) {
+		kvm_mmu_guest_wrote(em->vcpu, gpa, size);
 		return EMU_DONE;
+	}
 	return write_device_pieces(em, gpa, buf, size);
 }
 
@@ -252,7 +254,10 @@ int kvm_emu_cmpxchg(struct emulator *emu, u64 linear, const void *old, const voi
 	r = kvm_guest_cmpxchg(em->vcpu, gpa, &was, want, size);
 	if (r < 0)
 		return write_device_pieces(em, gpa, new, size);
-	return r ? EMU_AGAIN : EMU_DONE;
+	if (r)
+		return EMU_AGAIN;
+	kvm_mmu_guest_wrote(em->vcpu, gpa, size);
+	return EMU_DONE;
 }
 
 bool kvm_emu_checkpoint(struct emulator *emu)

@@ -9,6 +9,7 @@
 
 #include "insn.h"
 #include "cpu/regs.h"
+#include "mmu/mmu.h"
 #include "trace.h"
 
 static int raise(struct emulator *emu, u8 vector)
@@ -235,7 +236,7 @@ int kvm_emu_halt(struct emulator *emu)
 
 int kvm_emu_invlpg(struct emulator *emu, u64 linear)
 {
-	kvm_x86_ops.flush_tlb_page(emu_vcpu(emu), linear);
+	kvm_mmu_invlpg(emu_vcpu(emu), linear);
 	return EMU_DONE;
 }
 

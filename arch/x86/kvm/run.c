@@ -42,6 +42,8 @@ static int serve_requests(struct kvm_vcpu *vcpu)
 	/* The guest may have left the wish for a flush in it. */
 	if (kvm_request_take(vcpu, KVM_REQ_STEAL_TIME))
 		kvm_steal_time_update(vcpu);
+	if (!kvm_hw.npt && kvm_request_test(vcpu, KVM_REQ_TLB_FLUSH_GUEST))
+		kvm_mmu_sync_guest(vcpu);
 	if (kvm_request_take(vcpu, KVM_REQ_TLB_FLUSH)) {
 		kvm_request_take(vcpu, KVM_REQ_TLB_FLUSH_GUEST);
 		kvm_x86_ops.flush_tlb_all(vcpu);

@@ -254,6 +254,7 @@ int kvm_exit_internal_error(struct kvm_vcpu *vcpu);	/* unexpected exit: reason a
 #define KVM_EMULATE_UD		BIT(0)	/* exit was #UD: only emulate what we claim, else #UD */
 #define KVM_EMULATE_SKIP	BIT(1)	/* only advance RIP */
 #define KVM_EMULATE_PF		BIT(2)	/* exit was a fault at @gpa: the memory operand is known */
+#define KVM_EMULATE_TABLE	BIT(3)	/* @gpa is in a table of the guest's that must not be written unseen */
 /*
  * Emulate the instruction at RIP. @gpa: of the faulting access with KVM_EMULATE_PF. @bytes, @n:
  * instruction bytes known from hardware, or NULL, 0. 1/0/-errno

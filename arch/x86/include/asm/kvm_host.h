@@ -116,11 +116,46 @@ struct kvm_guest_cpuid {
 
 #define KVM_MAX_HUGE_LEVEL	3	/* 1: 4 KiB, 2: 2 MiB, 3: 1 GiB */
 
-struct kvm_arch_memory_slot {
-	u8 max_level;		/* largest page that gfn and hva are aligned alike for; mmu/huge.c */
+/* The entries that map a frame, or that point to a table; mmu/rmap.c. */
+struct kvm_rmap {
+	unsigned long val;
 };
 
-#define KVM_MMU_CACHE_OBJS	KVM_PT_LEVELS
+struct kvm_arch_memory_slot {
+	u8 max_level;		/* largest page that gfn and hva are aligned alike for; mmu/huge.c */
+	/* With shadow paging only, by level - 1, an element for each page of that size; mmu_lock. */
+	struct kvm_rmap *rmap[KVM_MAX_HUGE_LEVEL];
+	u32 *tables[KVM_MAX_HUGE_LEVEL];	/* guest tables in it that must not be written unseen */
+};
+
+/*
+ * What a table of shadow paging depends on besides the guest's own table: tables are shared where
+ * this is the same. A mode has level, quadrant, access and direct zero.
+ */
+union kvm_mmu_role {
+	u32 word;
+	struct {
+		u32 level : 3;		/* of the entries in the table */
+		u32 guest_levels : 3;	/* 0: the guest does not page */
+		u32 quadrant : 2;	/* two levels: which part of the guest's table of 1,024 entries */
+		u32 access : 3;		/* KVM_ACCESS_*: what the levels above allow */
+		u32 direct : 1;		/* translates frames that follow each other, no guest table */
+		u32 as_id : 1;
+		u32 pse : 1;
+		u32 nx : 1;
+		u32 wp : 1;
+		u32 smep : 1;		/* this and the next are 0 unless wp is, where they matter */
+		u32 smap : 1;
+		u32 pke : 1;
+	};
+};
+
+#define KVM_ACCESS_WRITE	BIT(0)
+#define KVM_ACCESS_USER		BIT(1)
+#define KVM_ACCESS_FETCH	BIT(2)
+#define KVM_ACCESS_ALL		(KVM_ACCESS_WRITE | KVM_ACCESS_USER | KVM_ACCESS_FETCH)
+
+#define KVM_MMU_CACHE_OBJS	(2 * KVM_PT_LEVELS)
 /* Objects allocated ahead of a fault, because mmu_lock forbids it later. */
 struct kvm_mmu_cache {
 	unsigned int nr;
@@ -146,6 +181,14 @@ struct kvm_vcpu_mmu {
 	struct kvm_mmu_cache header_cache;	/* struct kvm_mmu_page */
 	struct kvm_mmio_cache mmio;
 	u64 pdptrs[4];
+
+	/* Shadow paging (mmu/shadow_root.c) */
+	union kvm_mmu_role mode;		/* that the guest is in */
+	union kvm_mmu_role top_mode;		/* that the tops were made for */
+	u64 top_key[4];				/* and of which tables: CR3, or PAE's pointers */
+	struct kvm_mmu_page *top[4];		/* one, or PAE's four; references */
+	u64 *legacy_root;			/* PAE's four pointers, below 4 GiB */
+	struct kvm_mmu_cache chunk_cache;	/* of mmu/rmap.c */
 };
 
 /* Of a VM; guarded by mmu_lock unless said otherwise (mmu/). */
@@ -155,7 +198,15 @@ struct kvm_vm_mmu {
 	spinlock_t pages_lock;		/* the list and nr_pages, with mmu_lock held for read */
 	unsigned long nr_pages;
 	unsigned long max_pages;	/* KVM_SET_NR_MMU_PAGES; 0: no limit */
+	bool max_pages_set;		/* by userspace; slots_lock */
 	u64 generation;			/* of the roots; vcpus with an older one must load again */
+
+	/* Shadow paging */
+	struct hlist_head *hash;	/* tables by guest frame; set once */
+	struct list_head unsync;	/* tables whose guest tables may be written */
+	unsigned long nr_unsync;
+	unsigned long nr_tracked;	/* tables whose guest tables may not */
+	unsigned long nr_homeless;	/* tables whose guest tables are not in a slot */
 };
 
 /* ---- kvmclock (pv/clock.c) ---------------------------------------------------------------------- */

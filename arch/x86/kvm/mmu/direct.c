@@ -52,7 +52,7 @@ static bool direct_grow(struct kvm_vcpu *vcpu, u64 *sptep, u64 old, int level)
 }
 
 /* A pfn without struct page may still be memory, as with a device of persistent memory. */
-static bool pfn_is_memory(const struct kvm_guest_page *page, kvm_pfn_t pfn)
+bool kvm_pfn_is_memory(const struct kvm_guest_page *page, kvm_pfn_t pfn)
 {
 	return page->page || !kvm_spte_format.encrypted || page_is_ram(pfn);
 }
@@ -60,7 +60,7 @@ static bool pfn_is_memory(const struct kvm_guest_page *page, kvm_pfn_t pfn)
 static u64 direct_leaf(const struct kvm_fault *fault, int level)
 {
 	kvm_pfn_t pfn = level_base(fault->page.pfn, level);
-	u64 spte = kvm_spte_leaf(pfn, level, pfn_is_memory(&fault->page, pfn));
+	u64 spte = kvm_spte_leaf(pfn, level, kvm_pfn_is_memory(&fault->page, pfn));
 
 	if (!fault->page.writable)
 		return spte;

@@ -106,18 +106,23 @@ out:
 	return fixed;
 }
 
-static int fault_emulate(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code, void *insn,
-			 int insn_len)
+int kvm_fault_emulate(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int flags, void *insn,
+		      int insn_len)
 {
-	/* A fault of the guest's table walk says nothing about the instruction's own operand. */
-	unsigned int flags = error_code & KVM_PF_GUEST_TABLE ? 0 : KVM_EMULATE_PF;
-
 	vcpu->stat.pf_emulate++;
 	return kvm_emulate_insn(vcpu, gpa, flags, insn, insn_len);
 }
 
+static int fault_emulate(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code, void *insn,
+			 int insn_len)
+{
+	/* A fault of the guest's table walk says nothing about the instruction's own operand. */
+	return kvm_fault_emulate(vcpu, gpa, error_code & KVM_PF_GUEST_TABLE ? 0 : KVM_EMULATE_PF,
+				 insn, insn_len);
+}
+
 /* The host page could not be had. */
-static int fault_no_page(struct kvm_vcpu *vcpu, struct kvm_fault *fault, int error)
+int kvm_fault_no_page(struct kvm_vcpu *vcpu, struct kvm_fault *fault, int error)
 {
 	struct kvm_run *run = vcpu->run;
 
@@ -160,7 +165,7 @@ static int fault_map(struct kvm_vcpu *vcpu, struct kvm_fault *fault)
 			       KVM_PAGE_INTERRUPTIBLE | (fault->write ? KVM_PAGE_WRITE : 0),
 			       &fault->page);
 	if (r)
-		return fault_no_page(vcpu, fault, r);
+		return kvm_fault_no_page(vcpu, fault, r);
 
 	r = 1;
 	read_lock(&kvm->mmu_lock);

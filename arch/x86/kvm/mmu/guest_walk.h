@@ -24,6 +24,7 @@
 #define PSE36_SHIFT	(32 - 13)
 #define PSE36_RESERVED	BIT_ULL(21)
 
+#define GPTE_PAE_RESERVED	GENMASK_ULL(62, 52)
 #define PDPTE_PAE_RESERVED (GENMASK_ULL(63, 52) | GENMASK_ULL(8, 5) | GENMASK_ULL(2, 1))
 
 /* Somebody else changes the same entries all the time: give up after so many walks. */
@@ -38,6 +39,7 @@ struct guest_walk_ops {
 
 struct guest_walk {
 	const struct kvm_guest_paging *paging;
+	const u64 *pdptrs;	/* PAE's four pointers where the processor has registers for them */
 	u64 cr3;
 	u64 reserved;		/* address bits beyond the guest's MAXPHYADDR */
 	u32 pkru;
@@ -73,7 +75,7 @@ static __always_inline u64 guest_reserved(const struct guest_walk *w)
 	if (!p->pae)
 		return 0;
 	return (w->reserved & GPTE_ADDRESS) | (p->nx ? 0 : GPTE_NX) |
-	       (p->levels == 3 ? GENMASK_ULL(62, 52) : 0);
+	       (p->levels == 3 ? GPTE_PAE_RESERVED : 0);
 }
 
 /* What else is wrong with an entry above level 1 that has bit 7 or 8, or is PAE's top level. */
@@ -120,7 +122,9 @@ guest_walk_levels(struct guest_walk *w, const struct guest_walk_ops *ops, void *
 		bool leaf = level == 1;
 		u64 entry;
 
-		if (!ops->read(ctx, gpa, size, &entry))
+		if (top_of_pae && w->pdptrs)
+			entry = w->pdptrs[(la >> shift) & 3];
+		else if (!ops->read(ctx, gpa, size, &entry))
 			return GUEST_WALK_ABORT;
 		if (!(entry & GPTE_PRESENT)) {
 			*error = 0;
@@ -219,6 +223,7 @@ guest_set_accessed(struct guest_walk *w, const struct guest_walk_ops *ops, void 
 		r = ops->update(ctx, w->entry_gpa[level], old, new, size);
 		if (r)
 			return r > 0 ? GUEST_WALK_AGAIN : GUEST_WALK_ABORT;
+		w->entry[level] = new;
 	}
 	return GUEST_WALK_OK;
 }

@@ -19,12 +19,12 @@ int kvm_arch_memslot_create(struct kvm *kvm, struct kvm_memory_slot *slot)
 	while (level < kvm_spte_format.max_huge_level && !(skew & (level_frames(level + 1) - 1)))
 		level++;
 	slot->arch.max_level = level;
-	return 0;
+	return kvm_hw.npt ? 0 : kvm_rmap_slot_create(slot);
 }
 
-/* A slot has no memory of the MMU's own. */
 void kvm_arch_memslot_free(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
+	kvm_rmap_slot_free(slot);
 }
 
 /* The largest page at @gfn that lies within the slot and is aligned in the host as in the guest. */
@@ -109,8 +109,7 @@ out:
 	kvm_mmu_cache_free(&tables, &headers);
 }
 
-/* Could the frames of the level 2 entry at @gfn be one large page? */
-static bool can_collapse(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn)
+bool kvm_mmu_can_collapse(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn)
 {
 	if (kvm_mmu_slot_level(slot, gfn) < 2)
 		return false;
@@ -140,10 +139,11 @@ void kvm_mmu_collapse_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
 				continue;
 			}
 			if (it.level == 2 && spte_is_table(it.spte, 2) &&
-			    can_collapse(kvm, slot, max(it.gfn, start)))
+			    kvm_mmu_can_collapse(kvm, slot, max(it.gfn, start)))
 				kvm_zap_entry(&zap, it.sptep, 2);
 		}
 	}
+	kvm_rmap_collapse(&zap, slot);
 	if (kvm_zap_end(&zap))
 		kvm_flush_remote_tlbs(kvm);
 }

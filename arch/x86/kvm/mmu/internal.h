@@ -18,11 +18,26 @@
 /* A table of the tree: 512 entries in a page of their own, whose page_private points back here. */
 struct kvm_mmu_page {
 	u64 *table;
-	u64 *parent;		/* the entry that points to the table; NULL for a root */
+	union {
+		u64 *parent;	/* the entry that points to the table; NULL for a root */
+		struct kvm_rmap parents;	/* of shadow paging: all of them */
+	};
 	u8 level;		/* of the entries in it */
 	u8 as_id;		/* of a root */
+	bool shadow;		/* the fields after rcu are in use */
 	struct list_head link;	/* kvm_vm_mmu.pages, .roots, or a list of the dead */
 	struct rcu_head rcu;
+
+	gfn_t gfn;		/* of the guest's table; direct: the first one translated */
+	union kvm_mmu_role role;
+	bool tracked;		/* counted in the slot's tables[]: writes to gfn are seen */
+	bool unsync;		/* or they are not, and entries may be behind the guest's */
+	bool gone;		/* no longer found, waits for its users to let go */
+	u8 writes;		/* since a fault last came through */
+	unsigned int users;	/* vcpus that have it as a top */
+	u64 *gfns;		/* of the leaves; NULL when direct or too high for leaves */
+	struct hlist_node hash_link;
+	struct list_head unsync_link;
 };
 
 struct kvm_fault {
@@ -69,6 +84,7 @@ void kvm_mmu_page_account(struct kvm *kvm, struct kvm_mmu_page *sp, struct list_
 void kvm_mmu_page_unaccount(struct kvm *kvm, struct kvm_mmu_page *sp);
 void kvm_mmu_page_free_rcu(struct kvm_mmu_page *sp);
 int kvm_mmu_make_room(struct kvm_vcpu *vcpu);
+void kvm_mmu_default_limit(struct kvm *kvm);
 
 /* direct.c */
 int kvm_direct_map(struct kvm_vcpu *vcpu, struct kvm_fault *fault);
@@ -82,6 +98,8 @@ bool kvm_mmu_split_leaf(struct kvm *kvm, u64 *sptep, u64 huge, int level, struct
 int kvm_mmu_fault_level(struct kvm *kvm, struct kvm_fault *fault);
 int kvm_mmu_slot_level(const struct kvm_memory_slot *slot, gfn_t gfn);
 void kvm_mmu_split_slot(struct kvm *kvm, struct kvm_memory_slot *slot);
+/* Could the frames of the level 2 entry at @gfn be one large page? */
+bool kvm_mmu_can_collapse(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn);
 void kvm_mmu_collapse_slot(struct kvm *kvm, struct kvm_memory_slot *slot);
 
 /*
@@ -91,6 +109,7 @@ void kvm_mmu_collapse_slot(struct kvm *kvm, struct kvm_memory_slot *slot);
 struct kvm_zap {
 	struct kvm *kvm;
 	bool flush;
+	bool tops;		/* tables that vcpus start from are among the removed */
 	struct list_head dead;
 	long leaves[KVM_MAX_HUGE_LEVEL + 1];
 };
@@ -105,7 +124,53 @@ void kvm_zap_entry(struct kvm_zap *zap, u64 *sptep, int level);
 bool kvm_zap_range(struct kvm_zap *zap, struct kvm_mmu_page *root, gfn_t start, gfn_t end,
 		   bool may_yield);
 unsigned long kvm_zap_oldest(struct kvm *kvm, unsigned long nr);
+/* Flush what has to be, and let others have mmu_lock for a moment. */
+void kvm_zap_pause(struct kvm_zap *zap);
 /* Drop and retake mmu_lock, find the place again. False as for kvm_zap_range(). */
 bool kvm_iter_yield(struct kvm *kvm, struct kvm_iter *it);
+
+/* rmap.c: from a frame of a slot, or a table of shadow paging, to the entries that point to it */
+int kvm_rmap_module_init(void);
+void kvm_rmap_module_exit(void);
+int kvm_rmap_cache_fill(struct kvm_mmu_cache *chunks);
+void kvm_rmap_cache_free(struct kvm_mmu_cache *chunks);
+/* Whether there are so many that somebody should thin them out. */
+bool kvm_rmap_add(struct kvm_mmu_cache *chunks, struct kvm_rmap *rmap, u64 *sptep);
+bool kvm_rmap_remove(struct kvm_rmap *rmap, u64 *sptep);
+u64 *kvm_rmap_first(const struct kvm_rmap *rmap);
+int kvm_rmap_slot_create(struct kvm_memory_slot *slot);
+void kvm_rmap_slot_free(struct kvm_memory_slot *slot);
+struct kvm_rmap *kvm_rmap_of(const struct kvm_memory_slot *slot, gfn_t gfn, int level);
+/* All leaves that map frames of the range, under mmu_lock (write). */
+void kvm_rmap_zap_range(struct kvm_zap *zap, struct kvm_memory_slot *slot, gfn_t start, gfn_t end,
+			bool may_yield);
+/* @bits go from all leaves of the range. Whether any had one of them. */
+bool kvm_rmap_clear_range(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t start, gfn_t end,
+			  u64 bits, bool may_yield);
+bool kvm_rmap_test_range(struct kvm_memory_slot *slot, gfn_t start, gfn_t end, u64 bits);
+/* Small leaves of what the guest and the host have as large pages. */
+void kvm_rmap_collapse(struct kvm_zap *zap, struct kvm_memory_slot *slot);
+
+/* shadow_page.c, mmu_lock (write): take away tables of shadow paging, and single entries */
+void kvm_shadow_drop(struct kvm_zap *zap, u64 *sptep);
+void kvm_shadow_zap(struct kvm_zap *zap, struct kvm_mmu_page *sp);
+void kvm_shadow_zap_slot(struct kvm_zap *zap, const struct kvm_memory_slot *slot);
+void kvm_shadow_zap_all(struct kvm_zap *zap);
+void kvm_shadow_zap_homeless(struct kvm *kvm);	/* takes the lock itself */
+
+/* shadow_root.c */
+int kvm_shadow_load(struct kvm_vcpu *vcpu);
+/* arch.mmu.guest is new. */
+void kvm_shadow_mode_changed(struct kvm_vcpu *vcpu);
+int kvm_shadow_vcpu_create(struct kvm_vcpu *vcpu);
+void kvm_shadow_vcpu_destroy(struct kvm_vcpu *vcpu);
+
+/* fault.c */
+int kvm_fault_emulate(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int flags, void *insn,
+		      int insn_len);
+int kvm_fault_no_page(struct kvm_vcpu *vcpu, struct kvm_fault *fault, int error);
+
+/* direct.c: a pfn without struct page may still be memory */
+bool kvm_pfn_is_memory(const struct kvm_guest_page *page, kvm_pfn_t pfn);
 
 #endif

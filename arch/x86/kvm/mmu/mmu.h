@@ -11,6 +11,8 @@ int kvm_mmu_module_init(void);		/* slab caches, shrinker */
 void kvm_mmu_module_exit(void);
 /* By the vendor at load, before any VM: two-dimensional paging, entries in the AMD format. */
 void kvm_mmu_configure_npt(int root_level, int max_huge_level);
+/* The same without two-dimensional paging: the processor walks tables of ours for the guest's. */
+void kvm_mmu_configure_shadow(int max_huge_level);
 
 void kvm_mmu_vm_init(struct kvm *kvm);
 void kvm_mmu_vm_destroy(struct kvm *kvm);	/* nobody runs; slots still there */
@@ -30,6 +32,23 @@ int kvm_mmu_load(struct kvm_vcpu *vcpu);
  * 1: enter the guest again; 0: to userspace; negative errno.
  */
 int kvm_mmu_page_fault(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code, void *insn, int insn_len);
+
+/*
+ * Shadow paging: a page fault of the guest at linear address @gva. Mends our tables, or gives the
+ * fault to the guest, or emulates. As above otherwise.
+ */
+int kvm_mmu_guest_fault(struct kvm_vcpu *vcpu, gva_t gva, u64 error_code, void *insn,
+			int insn_len);
+/* KVM_REQ_TLB_FLUSH_GUEST: before the flush. */
+void kvm_mmu_sync_guest(struct kvm_vcpu *vcpu);
+void kvm_mmu_invlpg(struct kvm_vcpu *vcpu, gva_t gva);
+/* After the emulator wrote to guest memory within a page. */
+void kvm_mmu_guest_wrote(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int len);
+/*
+ * The guest writes a table of its own with an instruction beyond the emulator: let it. False if
+ * the frame is no such table.
+ */
+bool kvm_mmu_release_table(struct kvm_vcpu *vcpu, gfn_t gfn);
 
 /* Is this gfn known to be MMIO (vcpu's cache)? For the emulator's fast path. */
 bool kvm_mmu_gfn_is_mmio(struct kvm_vcpu *vcpu, gfn_t gfn);

@@ -16,7 +16,9 @@
 /* Tables are cheap to keep and dear to build again: ask for them late. */
 #define KVM_MMU_SHRINK_SEEKS	(10 * DEFAULT_SEEKS)
 /* Below this no vcpu is sure to get through one instruction's pages. */
-#define KVM_MMU_MIN_PAGES	64
+#define KVM_MMU_MIN_PAGES	64ul
+/* Shadow paging: so many frames of the guest allow one table, unless userspace says otherwise. */
+#define KVM_MMU_FRAMES_PER_PAGE	50
 
 static struct kmem_cache *kvm_mmu_page_slab;
 static struct shrinker *kvm_mmu_shrinker;
@@ -55,6 +57,7 @@ struct kvm_mmu_page *kvm_mmu_page_take(struct kvm_mmu_cache *tables,
 {
 	struct kvm_mmu_page *sp = headers->obj[--headers->nr];
 
+	*sp = (struct kvm_mmu_page) { };
 	sp->table = tables->obj[--tables->nr];
 	sp->level = level;
 	set_page_private(virt_to_page(sp->table), (unsigned long)sp);
@@ -97,6 +100,8 @@ static void mmu_page_free(struct rcu_head *head)
 
 	set_page_private(virt_to_page(sp->table), 0);
 	free_page((unsigned long)sp->table);
+	if (sp->gfns)
+		free_page((unsigned long)sp->gfns);
 	kmem_cache_free(kvm_mmu_page_slab, sp);
 }
 
@@ -125,10 +130,23 @@ int kvm_mmu_set_nr_pages(struct kvm *kvm, unsigned long nr)
 		return -EINVAL;
 
 	WRITE_ONCE(kvm->arch.mmu.max_pages, nr);
+	kvm->arch.mmu.max_pages_set = true;
 	used = READ_ONCE(kvm->arch.mmu.nr_pages);
 	if (used > nr)
 		kvm_zap_oldest(kvm, used - nr);
 	return 0;
+}
+
+/*
+ * A guest can make shadow tables without end, and those it no longer uses are kept: without a limit
+ * of userspace's they may take a part of what the guest has. Under slots_lock.
+ */
+void kvm_mmu_default_limit(struct kvm *kvm)
+{
+	unsigned long nr = kvm->nr_slot_pages / KVM_MMU_FRAMES_PER_PAGE;
+
+	if (!kvm_hw.npt && !kvm->arch.mmu.max_pages_set)
+		WRITE_ONCE(kvm->arch.mmu.max_pages, max(nr, KVM_MMU_MIN_PAGES));
 }
 
 static unsigned long mmu_shrink_count(struct shrinker *shrinker, struct shrink_control *sc)
@@ -170,21 +188,28 @@ int kvm_mmu_module_init(void)
 	if (!kvm_mmu_page_slab)
 		return -ENOMEM;
 
+	if (kvm_rmap_module_init())
+		goto err_slab;
 	kvm_mmu_shrinker = shrinker_alloc(0, "x86-kvm-mmu");
-	if (!kvm_mmu_shrinker) {
-		kmem_cache_destroy(kvm_mmu_page_slab);
-		return -ENOMEM;
-	}
+	if (!kvm_mmu_shrinker)
+		goto err_rmap;
 	kvm_mmu_shrinker->count_objects = mmu_shrink_count;
 	kvm_mmu_shrinker->scan_objects = mmu_shrink_scan;
 	kvm_mmu_shrinker->seeks = KVM_MMU_SHRINK_SEEKS;
 	shrinker_register(kvm_mmu_shrinker);
 	return 0;
+
+err_rmap:
+	kvm_rmap_module_exit();
+err_slab:
+	kmem_cache_destroy(kvm_mmu_page_slab);
+	return -ENOMEM;
 }
 
 void kvm_mmu_module_exit(void)
 {
 	shrinker_free(kvm_mmu_shrinker);
 	rcu_barrier();		/* tables on their way to mmu_page_free() */
+	kvm_rmap_module_exit();
 	kmem_cache_destroy(kvm_mmu_page_slab);
 }

@@ -16,6 +16,7 @@ void kvm_mmu_vm_init(struct kvm *kvm)
 
 	INIT_LIST_HEAD(&mmu->roots);
 	INIT_LIST_HEAD(&mmu->pages);
+	INIT_LIST_HEAD(&mmu->unsync);
 	spin_lock_init(&mmu->pages_lock);
 	mmu->generation = 1;
 }
@@ -31,6 +32,10 @@ void kvm_arch_mmu_release(struct kvm *kvm)
 	LIST_HEAD(old);
 
 	write_lock(&kvm->mmu_lock);
+	kvm_zap_begin(&zap, kvm);
+	kvm_shadow_zap_all(&zap);
+	if (kvm_zap_end(&zap))
+		kvm_flush_remote_tlbs(kvm);
 	list_splice_init(&kvm->arch.mmu.roots, &old);
 	if (list_empty(&old))
 		goto unlock;
@@ -53,16 +58,19 @@ unlock:
 void kvm_mmu_vm_destroy(struct kvm *kvm)
 {
 	kvm_arch_mmu_release(kvm);
+	kvfree(kvm->arch.mmu.hash);
 }
 
 int kvm_mmu_vcpu_create(struct kvm_vcpu *vcpu)
 {
 	kvm_mmu_unload(vcpu);
-	return 0;
+	return kvm_hw.npt ? 0 : kvm_shadow_vcpu_create(vcpu);
 }
 
 void kvm_mmu_vcpu_destroy(struct kvm_vcpu *vcpu)
 {
+	if (!kvm_hw.npt)
+		kvm_shadow_vcpu_destroy(vcpu);
 	kvm_mmu_cache_free(&vcpu->arch.mmu.table_cache, &vcpu->arch.mmu.header_cache);
 }
 
@@ -99,6 +107,8 @@ int kvm_mmu_load(struct kvm_vcpu *vcpu)
 	struct kvm *kvm = vcpu->kvm;
 	int r;
 
+	if (!kvm_hw.npt)
+		return kvm_shadow_load(vcpu);
 	r = kvm_mmu_cache_fill(&mmu->table_cache, &mmu->header_cache, 1);
 	if (r)
 		return r;
@@ -119,6 +129,8 @@ int kvm_mmu_load(struct kvm_vcpu *vcpu)
 /* MMIO caches compare the generation themselves, 64 bits that never come round. */
 void kvm_arch_memslots_updated(struct kvm *kvm, u64 generation)
 {
+	kvm_mmu_default_limit(kvm);
+	kvm_shadow_zap_homeless(kvm);
 }
 
 void kvm_mmu_mode_changed(struct kvm_vcpu *vcpu)
@@ -148,5 +160,7 @@ void kvm_mmu_mode_changed(struct kvm_vcpu *vcpu)
 		guest->levels = cr4 & X86_CR4_LA57 ? 5 : 4;
 	else
 		guest->levels = cr4 & X86_CR4_PAE ? 3 : 2;
+	if (!kvm_hw.npt)
+		kvm_shadow_mode_changed(vcpu);
 }
 EXPORT_SYMBOL_GPL(kvm_mmu_mode_changed);

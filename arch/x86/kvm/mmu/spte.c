@@ -25,6 +25,22 @@ void kvm_mmu_configure_npt(int root_level, int max_huge_level)
 }
 EXPORT_SYMBOL_GPL(kvm_mmu_configure_npt);
 
+void kvm_mmu_configure_shadow(int max_huge_level)
+{
+	kvm_spte_format = (struct kvm_spte_format) {
+		.table = SPTE_PRESENT | SPTE_WRITE | _PAGE_USER | _PAGE_ACCESSED | sme_me_mask,
+		.leaf = SPTE_PRESENT,
+		.accessed = _PAGE_ACCESSED,
+		.dirty = _PAGE_DIRTY,
+		.user = _PAGE_USER,
+		.nx = _PAGE_NX,
+		.encrypted = sme_me_mask,
+		.root_level = KVM_PT_LEVELS,
+		.max_huge_level = max_huge_level,
+	};
+}
+EXPORT_SYMBOL_GPL(kvm_mmu_configure_shadow);
+
 u64 kvm_spte_leaf(kvm_pfn_t pfn, int level, bool is_memory)
 {
 	u64 spte = (pfn << PAGE_SHIFT) | kvm_spte_format.leaf | kvm_spte_format.accessed;

@@ -28,6 +28,12 @@
 #define SPTE_ADDRESS	GENMASK_ULL(51, 12)
 #define SPTE_HOST_WRITE	BIT_ULL(52)
 #define SPTE_MMU_WRITE	BIT_ULL(53)
+/*
+ * Leaves of shadow paging have this in place of the two: nothing but the dirty log stands against
+ * writing. PAE reserves bits 52..62 outside long mode.
+ */
+#define SPTE_MAY_WRITE	BIT_ULL(9)
+#define SPTE_PKEY	GENMASK_ULL(62, 59)	/* the guest's protection key there, in long mode */
 
 #define SPTE_PER_TABLE	512
 #define SPTE_INDEX_BITS	9
@@ -36,6 +42,7 @@ struct kvm_spte_format {
 	u64 table;		/* bits of every entry that points to a table */
 	u64 leaf;		/* bits of every leaf */
 	u64 accessed, dirty;	/* set by the processor */
+	u64 user, nx;		/* of a leaf of shadow paging */
 	u64 encrypted;		/* address bit of encrypted memory, or 0 */
 	u8 root_level;
 	u8 max_huge_level;

@@ -30,7 +30,7 @@ static bool protect_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
 			flush = true;
 		}
 	}
-	return flush;
+	return kvm_rmap_clear_range(kvm, slot, slot->base_gfn, end, SPTE_WRITE, true) || flush;
 }
 
 /*
@@ -59,6 +59,18 @@ void kvm_arch_memslot_changed(struct kvm *kvm, struct kvm_memory_slot *slot, u32
 	write_unlock(&kvm->mmu_lock);
 }
 
+/* In shadow tables, one frame after the other. */
+static void protect_frames(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t base,
+			   unsigned long mask)
+{
+	unsigned int bit;
+
+	if (kvm_hw.npt)
+		return;
+	for_each_set_bit(bit, &mask, BITS_PER_LONG)
+		kvm_rmap_clear_range(kvm, slot, base + bit, base + bit + 1, SPTE_WRITE, false);
+}
+
 void kvm_arch_dirty_protect(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t offset,
 			    unsigned long mask)
 {
@@ -68,6 +80,7 @@ void kvm_arch_dirty_protect(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t
 
 	if (!mask)
 		return;
+	protect_frames(kvm, slot, base, mask);
 	for_each_root(kvm, root, slot->as_id) {
 		kvm_for_each_spte(&it, root, base + __ffs(mask), base + __fls(mask) + 1, 1) {
 			if (!spte_is_leaf(it.spte, it.level) || !(it.spte & SPTE_WRITE))
@@ -99,7 +112,8 @@ bool kvm_arch_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 			young = true;
 		}
 	}
-	return young;
+	return kvm_rmap_clear_range(kvm, range->slot, range->start, range->end,
+				    kvm_spte_format.accessed, false) || young;
 }
 
 bool kvm_arch_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
@@ -114,5 +128,6 @@ bool kvm_arch_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 				return true;
 		}
 	}
-	return false;
+	return kvm_rmap_test_range(range->slot, range->start, range->end,
+				   kvm_spte_format.accessed);
 }

@@ -25,6 +25,9 @@ bool kvm_zap_end(struct kvm_zap *zap)
 			count_leaves(zap->kvm, level, -zap->leaves[level]);
 		zap->leaves[level] = 0;
 	}
+	if (zap->tops)
+		kvm_request_all(zap->kvm, KVM_REQ_MMU_ROOT);
+	zap->tops = false;
 	if (list_empty(&zap->dead))
 		return zap->flush;
 
@@ -90,13 +93,24 @@ bool kvm_iter_yield(struct kvm *kvm, struct kvm_iter *it)
  * caches, so nothing may be left to flush: neither of this removal nor of another one that the
  * caller did under the same hold of the lock.
  */
-static bool zap_yield(struct kvm_zap *zap, struct kvm_iter *it)
+static void zap_flush(struct kvm_zap *zap)
 {
 	zap->flush = true;
 	if (kvm_zap_end(zap))
 		kvm_flush_remote_tlbs(zap->kvm);
 	zap->flush = false;
+}
+
+static bool zap_yield(struct kvm_zap *zap, struct kvm_iter *it)
+{
+	zap_flush(zap);
 	return kvm_iter_yield(zap->kvm, it);
+}
+
+void kvm_zap_pause(struct kvm_zap *zap)
+{
+	zap_flush(zap);
+	cond_resched_rwlock_write(&zap->kvm->mmu_lock);
 }
 
 /*
@@ -152,7 +166,19 @@ bool kvm_arch_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range)
 		if (!kvm_zap_range(&zap, root, range->start, range->end, range->may_block))
 			break;
 	}
+	kvm_rmap_zap_range(&zap, range->slot, range->start, range->end, range->may_block);
 	return kvm_zap_end(&zap);
+}
+
+/* What was made from the guest's tables in the slot goes with them. */
+static void zap_slot_tables(struct kvm *kvm, struct kvm_memory_slot *slot)
+{
+	struct kvm_zap zap;
+
+	kvm_zap_begin(&zap, kvm);
+	kvm_shadow_zap_slot(&zap, slot);
+	if (kvm_zap_end(&zap))
+		kvm_flush_remote_tlbs(kvm);
 }
 
 void kvm_arch_memslot_zap(struct kvm *kvm, struct kvm_memory_slot *slot)
@@ -167,12 +193,30 @@ void kvm_arch_memslot_zap(struct kvm *kvm, struct kvm_memory_slot *slot)
 	write_lock(&kvm->mmu_lock);
 	if (kvm_arch_unmap_gfn_range(kvm, &range))
 		kvm_flush_remote_tlbs(kvm);
+	if (!kvm_hw.npt)
+		zap_slot_tables(kvm, slot);
 	write_unlock(&kvm->mmu_lock);
 }
 
+/* A table that can go for its memory: one of leaves, or any of shadow paging that no vcpu is on. */
+static bool zap_for_memory(struct kvm_zap *zap, struct kvm_mmu_page *sp)
+{
+	if (sp->shadow ? sp->users : sp->level > 1) {
+		list_move_tail(&sp->link, &zap->kvm->arch.mmu.pages);
+		return false;
+	}
+	if (sp->shadow) {
+		kvm_shadow_zap(zap, sp);
+		zap->kvm->stat.mmu_recycled++;
+	} else {
+		kvm_zap_entry(zap, sp->parent, 2);
+	}
+	return true;
+}
+
 /*
- * Take up to @nr tables of leaves out of the trees, those linked longest ago first. Upper tables
- * are few; they only go to the end of the list. Returns how many tables went.
+ * Take up to @nr tables out of the trees, those linked or found longest ago first. Upper tables of
+ * direct mode are few; they only go to the end of the list. Returns how many tables went.
  */
 unsigned long kvm_zap_oldest(struct kvm *kvm, unsigned long nr)
 {
@@ -180,18 +224,17 @@ unsigned long kvm_zap_oldest(struct kvm *kvm, unsigned long nr)
 	unsigned long scan, freed = 0;
 	struct kvm_mmu_page *sp;
 	struct kvm_zap zap;
+	int idx;
 
+	idx = srcu_read_lock(&kvm->srcu);
 	write_lock(&kvm->mmu_lock);
 	kvm_zap_begin(&zap, kvm);
 	for (scan = mmu->nr_pages; scan && freed < nr; scan--) {
 		if (list_empty(&mmu->pages))
 			break;
 		sp = list_first_entry(&mmu->pages, struct kvm_mmu_page, link);
-		if (sp->level > 1) {
-			list_move_tail(&sp->link, &mmu->pages);
+		if (!zap_for_memory(&zap, sp))
 			continue;
-		}
-		kvm_zap_entry(&zap, sp->parent, 2);
 		freed++;
 		if (need_resched() || rwlock_needbreak(&kvm->mmu_lock)) {
 			kvm_zap_end(&zap);
@@ -202,5 +245,6 @@ unsigned long kvm_zap_oldest(struct kvm *kvm, unsigned long nr)
 	if (kvm_zap_end(&zap))
 		kvm_flush_remote_tlbs(kvm);
 	write_unlock(&kvm->mmu_lock);
+	srcu_read_unlock(&kvm->srcu, idx);
 	return freed;
 }

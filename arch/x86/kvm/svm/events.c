@@ -330,6 +330,8 @@ void svm_update_exception_intercepts(struct kvm_vcpu *vcpu)
 	 */
 	u32 wanted = BIT(AC_VECTOR) | BIT(DB_VECTOR) | BIT(MC_VECTOR) | BIT(UD_VECTOR);
 
+	if (!svm_hw.npt)
+		wanted |= BIT(PF_VECTOR);
 	if ((debug & KVM_GUESTDBG_ENABLE) && (debug & KVM_GUESTDBG_USE_SW_BP))
 		wanted |= BIT(BP_VECTOR);
 	if (svm->vmcb->control.intercepts[INTERCEPT_EXCEPTION] == wanted)

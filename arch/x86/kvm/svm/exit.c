@@ -207,6 +207,23 @@ static int handle_npf(struct kvm_vcpu *vcpu, struct vmcb_control_area *c)
 				  bytes ? c->insn_bytes : NULL, bytes ? c->insn_len : 0);
 }
 
+/* Shadow paging: the address in EXITINFO2, the error code in EXITINFO1 (15.12.15). */
+static int handle_pf(struct kvm_vcpu *vcpu, struct vmcb_control_area *c)
+{
+	bool bytes = svm_hw.decode_assists && c->insn_len;
+
+	return kvm_mmu_guest_fault(vcpu, c->exit_info_2, c->exit_info_1,
+				   bytes ? c->insn_bytes : NULL, bytes ? c->insn_len : 0);
+}
+
+static int handle_invlpg(struct kvm_vcpu *vcpu, u64 linear)
+{
+	if (!svm_hw.decode_assists)
+		return kvm_emulate_insn(vcpu, 0, 0, NULL, 0);
+	kvm_mmu_invlpg(vcpu, linear);
+	return kvm_skip_insn(vcpu);
+}
+
 /* Exits that are not worth a place among the frequent ones. */
 static int handle_rare(struct kvm_vcpu *vcpu, u32 code, struct vmcb_control_area *c)
 {
@@ -214,6 +231,7 @@ static int handle_rare(struct kvm_vcpu *vcpu, u32 code, struct vmcb_control_area
 	case SVM_EXIT_EXCP_BASE ... SVM_EXIT_LAST_EXCP:
 		return handle_exception(vcpu, code - SVM_EXIT_EXCP_BASE);
 	case SVM_EXIT_READ_CR0:
+	case SVM_EXIT_READ_CR3:
 	case SVM_EXIT_READ_CR4:
 	case SVM_EXIT_WRITE_CR0:
 	case SVM_EXIT_WRITE_CR3:
@@ -233,6 +251,8 @@ static int handle_rare(struct kvm_vcpu *vcpu, u32 code, struct vmcb_control_area
 		return handle_vintr(vcpu);
 	case SVM_EXIT_IRET:
 		return svm_handle_iret(vcpu);
+	case SVM_EXIT_INVLPG:
+		return handle_invlpg(vcpu, c->exit_info_1);
 	case SVM_EXIT_RDPMC:
 		return kvm_emulate_rdpmc(vcpu);
 	case SVM_EXIT_INVD:
@@ -274,6 +294,8 @@ int svm_handle_exit(struct kvm_vcpu *vcpu)
 	switch (code) {
 	case SVM_EXIT_NPF:
 		return handle_npf(vcpu, c);
+	case SVM_EXIT_EXCP_BASE + PF_VECTOR:
+		return handle_pf(vcpu, c);
 	case SVM_EXIT_IOIO:
 		return handle_ioio(vcpu, c->exit_info_1, c->exit_info_2);
 	case SVM_EXIT_MSR:

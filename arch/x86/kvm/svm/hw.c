@@ -17,7 +17,7 @@
 
 static bool npt = true;
 module_param(npt, bool, 0444);
-MODULE_PARM_DESC(npt, "nested paging (needed: this version has no shadow paging)");
+MODULE_PARM_DESC(npt, "nested paging; without it (0) the MMU shadows the guest's page tables");
 
 static int nested;
 module_param(nested, int, 0444);
@@ -78,20 +78,12 @@ static int check_support(void)
 		pr_err("SVM is locked off by the firmware\n");
 		return -EOPNOTSUPP;
 	}
-	if (!boot_cpu_has(X86_FEATURE_NPT)) {
-		pr_err("this processor has no nested paging, which this version needs\n");
-		return -EOPNOTSUPP;
-	}
-	if (!npt) {
-		pr_err("npt=0 is not available: this version has no shadow paging\n");
-		return -EOPNOTSUPP;
-	}
 	return 0;
 }
 
 static void choose_features(void)
 {
-	svm_hw.npt = true;
+	svm_hw.npt = npt && boot_cpu_has(X86_FEATURE_NPT);
 	svm_hw.nrips = nrips && boot_cpu_has(X86_FEATURE_NRIPS);
 	svm_hw.decode_assists = boot_cpu_has(X86_FEATURE_DECODEASSISTS);
 	svm_hw.flush_by_asid = boot_cpu_has(X86_FEATURE_FLUSHBYASID);
@@ -102,6 +94,7 @@ static void choose_features(void)
 	svm_hw.nr_asids = cpuid_ebx(SVM_CPUID_FUNC);
 
 	/* What tools read from the parameters is what is in use. */
+	npt = svm_hw.npt;
 	nrips = svm_hw.nrips;
 	nested = 0;
 	vgif = 0;
@@ -213,6 +206,19 @@ void svm_assign_asid(struct vcpu_svm *svm)
 	svm_dirty(svm, SVM_CLEAN_ASID);
 }
 
+static void configure_mmu(void)
+{
+	int max_huge = boot_cpu_has(X86_FEATURE_GBPAGES) ? 3 : 2;
+	int levels = pgtable_l5_enabled() ? 5 : 4;
+
+	kvm_hw.npt = svm_hw.npt;
+	kvm_hw.max_tdp_level = levels;
+	if (svm_hw.npt)
+		kvm_mmu_configure_npt(levels, max_huge);
+	else
+		kvm_mmu_configure_shadow(max_huge);
+}
+
 int svm_hw_setup(void)
 {
 	int r;
@@ -239,10 +245,7 @@ int svm_hw_setup(void)
 		goto err_msrpm;
 	memset(page_address(svm_iopm), 0xff, 4 * PAGE_SIZE);
 
-	kvm_mmu_configure_npt(pgtable_l5_enabled() ? 5 : 4,
-			      boot_cpu_has(X86_FEATURE_GBPAGES) ? 3 : 2);
-	kvm_hw.npt = true;
-	kvm_hw.max_tdp_level = pgtable_l5_enabled() ? 5 : 4;
+	configure_mmu();
 	kvm_hw.nrips = svm_hw.nrips;
 	kvm_hw.has_decode_assists = svm_hw.decode_assists;
 	cpu_emergency_register_virt_callback(emergency_disable);

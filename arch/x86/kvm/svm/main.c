@@ -121,7 +121,8 @@ static __always_inline void read_vmcb(struct kvm_vcpu *vcpu, struct vcpu_svm *sv
 	vcpu->arch.rip = save->rip;
 	vcpu->arch.rflags = save->rflags;
 	vcpu->arch.cr2 = save->cr2;
-	vcpu->arch.cr3 = save->cr3;
+	if (likely(svm_hw.npt))
+		vcpu->arch.cr3 = save->cr3;	/* else it is ours */
 	vcpu->arch.dr6 = save->dr6;
 	vcpu->arch.cr0 = (vcpu->arch.cr0 & ~SVM_CR0_SELECTIVE_MASK) |
 			 (save->cr0 & SVM_CR0_SELECTIVE_MASK);

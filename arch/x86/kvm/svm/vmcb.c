@@ -24,6 +24,11 @@ static const u8 base_intercepts[] = {
 	INTERCEPT_WBINVD, INTERCEPT_MONITOR, INTERCEPT_MWAIT, INTERCEPT_XSETBV, INTERCEPT_RDPRU,
 };
 
+/* Without nested paging the guest's translations are ours to follow. */
+static const u8 shadow_intercepts[] = {
+	INTERCEPT_CR3_READ, INTERCEPT_CR3_WRITE, INTERCEPT_INVLPG,
+};
+
 static void init_control(struct vcpu_svm *svm)
 {
 	u32 exits_disabled = svm->vcpu.kvm->arch.exits_disabled;
@@ -53,7 +58,9 @@ static void init_control(struct vcpu_svm *svm)
 	c->int_ctl = V_INTR_MASKING_MASK;
 	c->int_state = 0;
 	c->event_inj = 0;
-	c->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
+	c->nested_ctl = svm_hw.npt ? SVM_NESTED_CTL_NP_ENABLE : 0;
+	for (i = 0; !svm_hw.npt && i < ARRAY_SIZE(shadow_intercepts); i++)
+		svm_intercept(svm, shadow_intercepts[i]);
 	c->virt_ext = 0;
 	c->tsc_offset = svm->vcpu.arch.tsc_offset;
 	c->asid = 0;
@@ -132,6 +139,9 @@ void svm_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0)
 	}
 	vcpu->arch.cr0 = cr0;
 
+	/* Our tables are in force also while the guest does not page, and read-only for all. */
+	if (!svm_hw.npt)
+		hw |= X86_CR0_PG | X86_CR0_WP;
 	/* Guests that set CD by mistake would crawl; the quirk gives them a cache all the same. */
 	if (!(vcpu->kvm->arch.disabled_quirks & KVM_X86_QUIRK_CD_NW_CLEARED))
 		hw &= ~(X86_CR0_CD | X86_CR0_NW);
@@ -146,6 +156,11 @@ void svm_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0)
 		svm_no_intercept(svm, INTERCEPT_CR0_READ);
 		svm_no_intercept(svm, INTERCEPT_CR0_WRITE);
 	}
+	/* What CR4 and EFER must be depends on paging then. */
+	if (!svm_hw.npt) {
+		svm_set_cr4(vcpu, vcpu->arch.cr4);
+		svm_set_efer(vcpu, vcpu->arch.efer);
+	}
 }
 
 void svm_set_cr3(struct kvm_vcpu *vcpu, unsigned long cr3)
@@ -153,8 +168,22 @@ void svm_set_cr3(struct kvm_vcpu *vcpu, unsigned long cr3)
 	struct vcpu_svm *svm = to_svm(vcpu);
 
 	vcpu->arch.cr3 = cr3;
+	if (!svm_hw.npt)
+		return;
 	svm->vmcb->save.cr3 = cr3;
 	svm_dirty(svm, SVM_CLEAN_CR);
+}
+
+/*
+ * Shadow paging: our tables have 8-byte entries whatever the guest's have; while it has none, all
+ * pages are users' pages without keys; and process-context identifiers are kept by flushing.
+ */
+static unsigned long shadow_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
+{
+	cr4 = (cr4 | X86_CR4_PAE) & ~X86_CR4_PCIDE;
+	if (!(vcpu->arch.cr0 & X86_CR0_PG))
+		cr4 &= ~(X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE);
+	return cr4;
 }
 
 void svm_set_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
@@ -163,6 +192,8 @@ void svm_set_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
 	/* A machine check with CR4.MCE clear shuts the processor down, the host's too. */
 	unsigned long hw = cr4 | (cr4_read_shadow() & X86_CR4_MCE);
 
+	if (!svm_hw.npt)
+		hw = shadow_cr4(vcpu, hw);
 	vcpu->arch.cr4 = cr4;
 	svm->vmcb->save.cr4 = hw;
 	svm_dirty(svm, SVM_CLEAN_CR);
@@ -178,6 +209,12 @@ void svm_set_efer(struct kvm_vcpu *vcpu, u64 efer)
 
 	vcpu->arch.efer = efer;
 	svm->vmcb->save.efer = efer | EFER_SVME;	/* VMRUN insists (15.5.1) */
+	if (!svm_hw.npt) {
+		/* With CR0.PG always set, LME alone would mean long mode. */
+		if (!(efer & EFER_LMA))
+			svm->vmcb->save.efer &= ~EFER_LME;
+		svm->vmcb->save.efer |= EFER_NX;
+	}
 	svm_dirty(svm, SVM_CLEAN_CR);
 }
 
@@ -334,8 +371,13 @@ void svm_load_root(struct kvm_vcpu *vcpu, hpa_t root, int level)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
 
-	svm->vmcb->control.nested_cr3 = root;
-	svm_dirty(svm, SVM_CLEAN_NP);
+	if (svm_hw.npt) {
+		svm->vmcb->control.nested_cr3 = root;
+		svm_dirty(svm, SVM_CLEAN_NP);
+	} else {
+		svm->vmcb->save.cr3 = root;
+		svm_dirty(svm, SVM_CLEAN_CR);
+	}
 	svm_flush_tlb_all(vcpu);
 }
 

@@ -91,6 +91,9 @@ static inline void list_splice_init(struct list_head *from, struct list_head *to
 	     &pos->member != (l);						\
 	     pos = n, n = container_of(n->member.next, __typeof__(*n), member))
 
+struct hlist_node { struct hlist_node *next, **pprev; };
+struct hlist_head { struct hlist_node *first; };
+
 /* ---- locks, scheduling, RCU ---- */
 
 typedef struct { int readers; bool writer; } rwlock_t;
@@ -112,6 +115,10 @@ extern unsigned int want_resched;	/* that many times the processor is wanted */
 void lock_dropped(void);
 #define cond_resched_rwlock_write(l)	\
 	do { write_unlock(l); lock_dropped(); write_lock(l); } while (0)
+
+struct srcu_struct { int readers; };
+#define srcu_read_lock(s)	((s)->readers++)
+#define srcu_read_unlock(s, i)	((void)(i), (s)->readers--)
 
 struct rcu_head { struct rcu_head *next; void (*func)(struct rcu_head *head); };
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
@@ -155,6 +162,7 @@ struct shrinker *shrinker_alloc(int flags, const char *name);
 
 /* ---- processor ---- */
 
+#define _PAGE_NX	BIT_ULL(63)
 #define _PAGE_USER	BIT_ULL(2)
 #define _PAGE_ACCESSED	BIT_ULL(5)
 #define _PAGE_DIRTY	BIT_ULL(6)
@@ -211,11 +219,13 @@ struct kvm_guest_page {
 	hva_t hva;
 };
 
-struct kvm_vm_stat { atomic64_t pages_4k, pages_2m, pages_1g; };
+struct kvm_vm_stat { atomic64_t pages_4k, pages_2m, pages_1g; u64 mmu_recycled; };
 struct kvm_arch { struct kvm_vm_mmu mmu; };
 struct kvm {
 	void *mm;
 	rwlock_t mmu_lock;
+	struct srcu_struct srcu;
+	u64 nr_slot_pages;
 	u64 manual_dirty_log_protect;
 	struct kvm_vm_stat stat;
 	struct list_head vm_list;
@@ -227,6 +237,12 @@ struct kvm_vcpu {
 	struct { u64 pf_spurious, pf_fixed; } stat;
 	struct { struct kvm_vcpu_mmu mmu; unsigned long cr0, cr4; u64 efer; } arch;
 };
+
+/* Shadow paging, which is tested in the emulated host, is not there. */
+static const struct { bool npt; } kvm_hw = { true };
+#define kvfree(p)		((void)(p))
+#define for_each_set_bit(bit, mask, n)	\
+	for (bit = 0; bit < (n); bit++) if (!(*(mask) >> bit & 1)) {} else
 
 extern struct mutex kvm_vm_list_lock;
 extern struct list_head kvm_vm_list;

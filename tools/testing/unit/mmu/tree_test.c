@@ -48,6 +48,49 @@ void rcu_barrier(void)
 	}
 }
 
+int kvm_rmap_module_init(void)
+{
+	return 0;
+}
+
+int kvm_rmap_slot_create(struct kvm_memory_slot *slot)
+{
+	return 0;
+}
+
+bool kvm_rmap_clear_range(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t start, gfn_t end,
+			  u64 bits, bool may_yield)
+{
+	return false;
+}
+
+bool kvm_rmap_test_range(struct kvm_memory_slot *slot, gfn_t start, gfn_t end, u64 bits)
+{
+	return false;
+}
+
+int kvm_shadow_load(struct kvm_vcpu *vcpu)
+{
+	return 0;
+}
+
+int kvm_shadow_vcpu_create(struct kvm_vcpu *vcpu)
+{
+	return 0;
+}
+
+void kvm_rmap_module_exit(void) { }
+void kvm_rmap_slot_free(struct kvm_memory_slot *slot) { }
+void kvm_rmap_zap_range(struct kvm_zap *zap, struct kvm_memory_slot *slot, gfn_t start, gfn_t end,
+			bool may_yield) { }
+void kvm_rmap_collapse(struct kvm_zap *zap, struct kvm_memory_slot *slot) { }
+void kvm_shadow_mode_changed(struct kvm_vcpu *vcpu) { }
+void kvm_shadow_vcpu_destroy(struct kvm_vcpu *vcpu) { }
+void kvm_shadow_zap(struct kvm_zap *zap, struct kvm_mmu_page *sp) { }
+void kvm_shadow_zap_slot(struct kvm_zap *zap, const struct kvm_memory_slot *slot) { }
+void kvm_shadow_zap_all(struct kvm_zap *zap) { }
+void kvm_shadow_zap_homeless(struct kvm *kvm) { }
+
 unsigned long get_zeroed_page(int gfp)
 {
 	char *page = aligned_alloc(PAGE_SIZE, 2 * PAGE_SIZE);
