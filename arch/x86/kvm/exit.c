@@ -108,6 +108,9 @@ int kvm_fast_pio(struct kvm_vcpu *vcpu, u16 port, int size, bool in, unsigned lo
 {
 	u32 val = in ? 0 : vcpu->arch.regs[KVM_RAX];
 
+	/* One of them may be on the port. */
+	if (unlikely(vcpu->arch.switch_db_regs & KVM_DEBUGREG_BP))
+		return kvm_emulate_insn(vcpu, 0, 0, NULL, 0);
 	next_rip = pio_next_rip(vcpu, next_rip);
 	if (!in)
 		trace_kvm_pio(KVM_PIO_OUT, port, size, 1, &val);
@@ -205,10 +208,15 @@ EXPORT_SYMBOL_GPL(kvm_emulate_rdpmc);
  * MONITOR and MWAIT are not offered. Guests that execute them all the same have always been let
  * through, until userspace says otherwise.
  */
+bool kvm_mwait_exists(struct kvm_vcpu *vcpu)
+{
+	return !(vcpu->kvm->arch.disabled_quirks & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS) ||
+	       kvm_guest_has(vcpu, X86_FEATURE_MWAIT);
+}
+
 int kvm_emulate_mwait(struct kvm_vcpu *vcpu)
 {
-	if ((vcpu->kvm->arch.disabled_quirks & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS) &&
-	    !kvm_guest_has(vcpu, X86_FEATURE_MWAIT)) {
+	if (!kvm_mwait_exists(vcpu)) {
 		kvm_queue_exception(vcpu, UD_VECTOR);
 		return 1;
 	}

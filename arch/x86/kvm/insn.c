@@ -11,6 +11,7 @@
  * and handed out, in order, when it is complete. KVM API document, section 5 (KVM_EXIT_MMIO).
  */
 #include <linux/slab.h>
+#include <asm/debugreg.h>
 #include <asm/trapnr.h>
 
 #include "insn.h"
@@ -38,13 +39,19 @@ static const struct emu_ops vcpu_ops = {
 	.set_dr = kvm_emu_set_dr,
 	.get_msr = kvm_emu_get_msr,
 	.set_msr = kvm_emu_set_msr,
+	.get_state_msr = kvm_emu_get_state_msr,
+	.set_state_msr = kvm_emu_set_state_msr,
+	.get_xcr = kvm_emu_get_xcr,
 	.set_xcr = kvm_emu_set_xcr,
+	.end_local_breakpoints = kvm_emu_end_local_breakpoints,
 	.cpuid = kvm_emu_cpuid,
 	.rdtsc = kvm_emu_rdtsc,
 	.rdpmc = kvm_emu_rdpmc,
 	.halt = kvm_emu_halt,
 	.invlpg = kvm_emu_invlpg,
 	.wbinvd = kvm_emu_wbinvd,
+	.mwait = kvm_emu_mwait,
+	.leave_smm = kvm_emu_leave_smm,
 	.hypercall = kvm_emu_hypercall,
 	.get_xmm = kvm_emu_get_xmm,
 	.set_xmm = kvm_emu_set_xmm,
@@ -104,6 +111,7 @@ static struct kvm_x86_emulation *emulation_begin(struct kvm_vcpu *vcpu, gpa_t gp
 	em->msr = MSR_NOT_ASKED;
 	em->pio_out = false;
 	em->halt = false;
+	em->traps = 0;
 	return em;
 }
 
@@ -189,27 +197,6 @@ static void raise_fault(struct kvm_x86_emulation *em)
 		kvm_queue_exception(vcpu, f->vector);
 }
 
-/* INT n and its kin: they return behind the instruction, and are delivered as events. */
-static int raise_soft_int(struct kvm_x86_emulation *em)
-{
-	const struct emu_soft_int *si = &em->emu.soft_int;
-	struct kvm_vcpu *vcpu = em->vcpu;
-
-	vcpu->arch.rip = em->emu.next_rip;
-	switch (si->kind) {
-	case EMU_INT3:
-	case EMU_INTO:
-		kvm_queue_exception(vcpu, si->vector);
-		break;
-	case EMU_INT1:
-		kvm_queue_exception_payload(vcpu, DB_VECTOR, 0);
-		break;
-	default:
-		kvm_queue_interrupt(vcpu, si->vector, true);
-	}
-	return 1;
-}
-
 static void exit_mmio(struct kvm_x86_emulation *em, struct mmio_piece *p, bool write)
 {
 	struct kvm_run *run = em->vcpu->run;
@@ -225,6 +212,24 @@ static void exit_mmio(struct kvm_x86_emulation *em, struct mmio_piece *p, bool w
 
 static int deliver_writes(struct kvm_x86_emulation *em);
 
+/* All that the instruction did has been done: debug exceptions, which are traps, and waiting. */
+static int leave_insn(struct kvm_x86_emulation *em)
+{
+	struct kvm_vcpu *vcpu = em->vcpu;
+	int r;
+
+	if (unlikely(em->traps)) {
+		r = kvm_debug_report(vcpu, em->traps);
+		if (r <= 0)
+			return r;
+	}
+	if (unlikely(em->halt)) {
+		vcpu->stat.halt_exits++;
+		return kvm_halted(vcpu);
+	}
+	return 1;
+}
+
 static int complete_write(struct kvm_vcpu *vcpu)
 {
 	struct kvm_x86_emulation *em = vcpu->arch.emulation;
@@ -236,10 +241,10 @@ static int complete_write(struct kvm_vcpu *vcpu)
 static int complete_out(struct kvm_vcpu *vcpu)
 {
 	vcpu->arch.emulation->pio_out = false;
-	return 1;
+	return leave_insn(vcpu->arch.emulation);
 }
 
-/* The instruction is complete but for its writes to devices. 1 when all are delivered. */
+/* The instruction is complete but for its writes to devices. */
 static int deliver_writes(struct kvm_x86_emulation *em)
 {
 	struct mmio_queue *q = &em->writes;
@@ -264,7 +269,7 @@ static int deliver_writes(struct kvm_x86_emulation *em)
 		vcpu->arch.complete_io = complete_out;
 		return 0;
 	}
-	return 1;
+	return leave_insn(em);
 }
 
 static int execute(struct kvm_x86_emulation *em);
@@ -335,28 +340,49 @@ static void commit(struct kvm_x86_emulation *em)
 	vcpu->arch.rflags = em->emu.rflags;
 }
 
+/* INT n and its kin clear TF before a trap could be taken; behind MOV SS none is. */
+static bool steps(const struct kvm_x86_emulation *em, unsigned long rflags_before)
+{
+	const struct emu_insn *insn = &em->emu.insn;
+
+	if (likely(!(rflags_before & X86_EFLAGS_TF)) || (em->emu.shadow & EMU_SHADOW_SS))
+		return false;
+	return insn->map || !((insn->opcode >= 0xcc && insn->opcode <= 0xce) || insn->opcode == 0xf1);
+}
+
+static void set_shadow(struct kvm_vcpu *vcpu, u8 shadow)
+{
+	vendor(set_interrupt_shadow)(vcpu, (shadow & EMU_SHADOW_STI ? KVM_X86_SHADOW_INT_STI : 0) |
+				     (shadow & EMU_SHADOW_SS ? KVM_X86_SHADOW_INT_MOV_SS : 0));
+}
+
 static int finish(struct kvm_x86_emulation *em, unsigned long rflags_before)
 {
 	struct kvm_vcpu *vcpu = em->vcpu;
-	u8 shadow = em->emu.shadow;
-	int r;
 
 	commit(em);
-	vendor(set_interrupt_shadow)(vcpu, (shadow & EMU_SHADOW_STI ? KVM_X86_SHADOW_INT_STI : 0) |
-				     (shadow & EMU_SHADOW_SS ? KVM_X86_SHADOW_INT_MOV_SS : 0));
+	set_shadow(vcpu, em->emu.shadow);
 	if (unlikely(em->emu.nmi_unblocked))
 		kvm_x86_ops.set_nmi_mask(vcpu, false);
 	/* IF may be set now: windows are to be looked at. */
 	if (unlikely((em->emu.rflags ^ rflags_before) & X86_EFLAGS_IF))
 		kvm_request(vcpu, KVM_REQ_EVENT);
-	if (unlikely(rflags_before & X86_EFLAGS_TF) && em->writes.nr == 0 && !em->pio_out) {
-		r = kvm_debug_after_skip(vcpu, rflags_before);
-		if (r <= 0)
-			return r;
-	}
-	if (unlikely(em->halt)) {
-		vcpu->stat.halt_exits++;
-		return kvm_halted(vcpu);
+	em->traps |= em->emu.trap;
+	if (unlikely(steps(em, rflags_before)))
+		em->traps |= DR_STEP;
+	return deliver_writes(em);
+}
+
+/* Stopped, and to be run again: after a round of a string instruction, or a lost race. */
+static int pause_insn(struct kvm_x86_emulation *em, unsigned long rflags_before)
+{
+	commit(em);
+	if (!em->iterated) {
+		em->traps = 0;
+	} else {
+		set_shadow(em->vcpu, 0);
+		if (unlikely(rflags_before & X86_EFLAGS_TF))
+			em->traps |= DR_STEP;
 	}
 	return deliver_writes(em);
 }
@@ -368,12 +394,13 @@ static int execute(struct kvm_x86_emulation *em)
 
 	kvm_srcu_lock(vcpu);
 	em->next_read = 0;
+	em->iterated = false;
+	em->traps = 0;
 	switch (emu_execute(&em->emu)) {
 	case EMU_DONE:
 		return finish(em, rflags);
 	case EMU_AGAIN:
-		commit(em);
-		return deliver_writes(em);
+		return pause_insn(em, rflags);
 	case EMU_PENDING:
 		commit(em);
 		return wait_for_userspace(em);
@@ -381,8 +408,6 @@ static int execute(struct kvm_x86_emulation *em)
 		commit(em);
 		raise_fault(em);
 		return 1;
-	case EMU_SOFT_INT:
-		return raise_soft_int(em);
 	default:
 		return emulation_failed(em, 0);
 	}
@@ -433,6 +458,7 @@ static int go_on_behind(struct kvm_x86_emulation *em)
 	em->emu.rflags &= ~X86_EFLAGS_RF;
 	em->emu.shadow = 0;
 	em->emu.nmi_unblocked = false;
+	em->emu.trap = 0;
 	return finish(em, rflags);
 }
 
@@ -482,10 +508,24 @@ static bool rescued_from_ud(const struct emu_insn *insn)
 	return insn->map == 2 && (insn->opcode == 0xf0 || insn->opcode == 0xf1);	/* MOVBE */
 }
 
+/*
+ * Breakpoints on the instruction itself, which come before it. The processor has looked at them if
+ * it began the instruction, and RF says that they have had their turn.
+ */
+static u32 code_breakpoints(struct kvm_vcpu *vcpu)
+{
+	if (likely(!(vcpu->arch.switch_db_regs & KVM_DEBUGREG_BP)) ||
+	    (vcpu->arch.rflags & X86_EFLAGS_RF) ||
+	    (vendor(interrupt_shadow)(vcpu) & KVM_X86_SHADOW_INT_MOV_SS))
+		return 0;
+	return kvm_debug_match(vcpu, kvm_linear_rip(vcpu), 1, KVM_BP_CODE);
+}
+
 int kvm_emulate_insn(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int flags, const void *bytes, int n)
 {
 	struct kvm_x86_emulation *em;
 	bool forced = false;
+	u32 hits;
 	int r;
 
 	kvm_srcu_lock(vcpu);
@@ -495,6 +535,11 @@ int kvm_emulate_insn(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int flags, const
 	vcpu->stat.insn_emulation++;
 	if (flags & KVM_EMULATE_UD)
 		forced = strip_forced_prefix(em);
+	if (!(flags & KVM_EMULATE_SKIP)) {
+		hits = code_breakpoints(vcpu);
+		if (unlikely(hits))
+			return kvm_debug_report(vcpu, hits);
+	}
 
 	r = emu_decode(&em->emu);
 	if (unlikely(r == EMU_FAULT && !(flags & KVM_EMULATE_UD && !forced &&
@@ -520,6 +565,59 @@ int kvm_emulate_insn(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int flags, const
 	return execute(em);
 }
 EXPORT_SYMBOL_GPL(kvm_emulate_insn);
+
+/* ---- tasks and events ------------------------------------------------------------------------ */
+
+/* The state of the vcpu is what the emulator has left, be it good or the place of a fault. */
+static int leave_transfer(struct kvm_x86_emulation *em, int r, unsigned long rflags_before)
+{
+	switch (r) {
+	case EMU_DONE:
+		kvm_clear_injected(em->vcpu);
+		return finish(em, rflags_before & ~X86_EFLAGS_TF);
+	case EMU_FAULT:
+		commit(em);
+		raise_fault(em);
+		return 1;
+	default:
+		/* Descriptors or stacks in device memory: there is no instruction to wait with. */
+		em->emu.insn.available = 0;
+		fill_failure(em);
+		return 0;
+	}
+}
+
+int kvm_emulate_task_switch(struct kvm_vcpu *vcpu, u16 selector, unsigned int why, bool by_insn,
+			    const u32 *error)
+{
+	unsigned int length = by_insn ? kvm_insn_length(vcpu) : 0;
+	unsigned long rflags = vcpu->arch.rflags;
+	struct kvm_x86_emulation *em;
+	int r;
+
+	kvm_srcu_lock(vcpu);
+	em = emulation_begin(vcpu, INVALID_GPA, 0, NULL, 0);
+	if (unlikely(!em))
+		return -ENOMEM;
+	r = emu_task_switch(&em->emu, selector, why, length, why == EMU_TASK_GATE && !by_insn,
+			    error);
+	em->emu.nmi_unblocked = why == EMU_TASK_IRET;
+	return leave_transfer(em, r, rflags);
+}
+EXPORT_SYMBOL_GPL(kvm_emulate_task_switch);
+
+int kvm_emulate_event(struct kvm_vcpu *vcpu, u8 vector, bool has_error, u32 error)
+{
+	unsigned long rflags = vcpu->arch.rflags;
+	struct kvm_x86_emulation *em;
+
+	kvm_srcu_lock(vcpu);
+	em = emulation_begin(vcpu, INVALID_GPA, 0, NULL, 0);
+	if (unlikely(!em))
+		return -ENOMEM;
+	return leave_transfer(em, emu_interrupt(&em->emu, vector, has_error, error), rflags);
+}
+EXPORT_SYMBOL_GPL(kvm_emulate_event);
 
 void kvm_emulation_free(struct kvm_vcpu *vcpu)
 {

@@ -37,6 +37,8 @@ struct kvm_x86_emulation {
 	enum { MSR_NOT_ASKED, MSR_ASKED, MSR_ANSWERED } msr;	/* by userspace, in kvm_run */
 	bool pio_out;		/* an OUT waits to be handed out */
 	bool halt;
+	bool iterated;		/* a string instruction has completed a round */
+	u32 traps;		/* debug exceptions to come when all is done, as in DR6 */
 	struct mmio_queue reads, writes;
 };
 
@@ -78,13 +80,19 @@ int kvm_emu_get_dr(struct emulator *emu, unsigned int nr, u64 *val);
 int kvm_emu_set_dr(struct emulator *emu, unsigned int nr, u64 val);
 int kvm_emu_get_msr(struct emulator *emu, u32 index, u64 *val);
 int kvm_emu_set_msr(struct emulator *emu, u32 index, u64 val);
+u64 kvm_emu_get_state_msr(struct emulator *emu, u32 index);
+int kvm_emu_set_state_msr(struct emulator *emu, u32 index, u64 val);
+int kvm_emu_get_xcr(struct emulator *emu, u32 index, u64 *val);
 int kvm_emu_set_xcr(struct emulator *emu, u32 index, u64 val);
+void kvm_emu_end_local_breakpoints(struct emulator *emu);
 int kvm_emu_cpuid(struct emulator *emu, u32 regs[4]);
 int kvm_emu_rdtsc(struct emulator *emu, u64 *tsc, u32 *aux);
 int kvm_emu_rdpmc(struct emulator *emu, u32 counter, u64 *val);
 int kvm_emu_halt(struct emulator *emu);
 int kvm_emu_invlpg(struct emulator *emu, u64 linear);
 int kvm_emu_wbinvd(struct emulator *emu);
+int kvm_emu_mwait(struct emulator *emu);
+int kvm_emu_leave_smm(struct emulator *emu);
 int kvm_emu_hypercall(struct emulator *emu);
 
 /* ---- insn_fpu.c ------------------------------------------------------------------------------ */

@@ -31,10 +31,25 @@ static bool one_operand(const struct emu_insn *insn)
 {
 	if (!insn->is_mem)
 		return false;
+	/* What is below 0F 10 deals with descriptors. */
 	if (insn->map == 0)
 		return insn->opcode < 0x40 || (insn->opcode >= 0x80 && insn->opcode <= 0x8b) ||
 		       insn->opcode == 0xc6 || insn->opcode == 0xc7;
-	return insn->map == 1;
+	return insn->map == 1 && insn->opcode >= 0x10;
+}
+
+/* What the walk has found: a page fault, or no answer. */
+static int walk_failed(struct emulator *emu, const struct kvm_walk_fault *fault)
+{
+	if (fault->nested_abort)
+		return EMU_UNHANDLED;
+	emu->fault = (struct emu_fault) {
+		.vector = PF_VECTOR,
+		.has_error = true,
+		.error = fault->error_code,
+		.address = fault->cr2,
+	};
+	return EMU_FAULT;
 }
 
 static int translate(struct emulator *emu, u64 linear, u32 access, gpa_t *gpa)
@@ -48,17 +63,16 @@ static int translate(struct emulator *emu, u64 linear, u32 access, gpa_t *gpa)
 		return EMU_DONE;
 	}
 	*gpa = kvm_walk_gva(em->vcpu, linear, access, &fault);
-	if (likely(*gpa != INVALID_GPA))
-		return EMU_DONE;
-	if (fault.nested_abort)
-		return EMU_UNHANDLED;
-	emu->fault = (struct emu_fault) {
-		.vector = PF_VECTOR,
-		.has_error = true,
-		.error = fault.error_code,
-		.address = fault.cr2,
-	};
-	return EMU_FAULT;
+	return likely(*gpa != INVALID_GPA) ? EMU_DONE : walk_failed(emu, &fault);
+}
+
+/* Breakpoints are traps: what hits one is done all the same. */
+static void note_access(struct emulator *emu, u64 address, unsigned int size, unsigned int kinds)
+{
+	struct kvm_x86_emulation *em = to_emulation(emu);
+
+	if (unlikely(em->vcpu->arch.switch_db_regs & KVM_DEBUGREG_BP))
+		em->traps |= kvm_debug_match(em->vcpu, address, size, kinds);
 }
 
 /* Bytes of the access up to the end of its page. */
@@ -74,17 +88,8 @@ int kvm_emu_fetch(struct emulator *emu, u64 linear, void *buf, unsigned int size
 	gpa_t gpa;
 
 	gpa = kvm_walk_gva(vcpu, linear, walk_access(emu, 0) | KVM_PF_FETCH, &fault);
-	if (gpa == INVALID_GPA) {
-		if (fault.nested_abort)
-			return EMU_UNHANDLED;
-		emu->fault = (struct emu_fault) {
-			.vector = PF_VECTOR,
-			.has_error = true,
-			.error = fault.error_code,
-			.address = fault.cr2,
-		};
-		return EMU_FAULT;
-	}
+	if (gpa == INVALID_GPA)
+		return walk_failed(emu, &fault);
 	/* Code in a device: there is no way to ask userspace for instruction bytes. */
 	return kvm_guest_read(vcpu, gpa, buf, size) ? EMU_UNHANDLED : EMU_DONE;
 }
@@ -180,6 +185,8 @@ int kvm_emu_read(struct emulator *emu, u64 linear, void *buf, unsigned int size,
 
 	if (access & EMU_ACCESS_MODIFY)
 		walk |= KVM_PF_WRITE;
+	if (!(access & EMU_ACCESS_SYSTEM))
+		note_access(emu, linear, size, KVM_BP_READ);
 	r = read_page(emu, linear, buf, n, walk);
 	if (likely(n == size) || (r != EMU_DONE && r != EMU_PENDING))
 		return r;
@@ -213,6 +220,8 @@ int kvm_emu_write(struct emulator *emu, u64 linear, const void *buf, unsigned in
 		r = translate(emu, linear + n, walk, &second);
 	if (r != EMU_DONE)
 		return r;
+	if (!(access & EMU_ACCESS_SYSTEM))
+		note_access(emu, linear, size, KVM_BP_WRITE);
 	r = write_page(em, first, buf, n);
 	if (r == EMU_DONE && unlikely(n < size))
 		r = write_page(em, second, buf + n, size - n);
@@ -246,6 +255,7 @@ int kvm_emu_cmpxchg(struct emulator *emu, u64 linear, const void *old, const voi
 	r = translate(emu, linear, walk_access(emu, 0) | KVM_PF_WRITE, &gpa);
 	if (r != EMU_DONE)
 		return r;
+	note_access(emu, linear, size, KVM_BP_WRITE);
 	if (kvm_mmu_gfn_is_mmio(em->vcpu, gpa_to_gfn(gpa)))
 		return write_device_pieces(em, gpa, new, size);
 
@@ -268,11 +278,21 @@ bool kvm_emu_checkpoint(struct emulator *emu)
 	em->reads.done = 0;
 	em->next_read = 0;
 	em->pio_answered = false;
-	return em->writes.nr > MAX_PIECES / 2 || em->pio_out ||
+	em->iterated = true;
+	return (emu->rflags & X86_EFLAGS_TF) || em->traps ||
+	       em->writes.nr > MAX_PIECES / 2 || em->pio_out ||
 	       kvm_request_pending(em->vcpu) || signal_pending(current) || need_resched();
 }
 
 /* ---- ports ----------------------------------------------------------------------------------- */
+
+/* Breakpoints on ports exist with CR4.DE only. */
+static void note_port(struct emulator *emu, u16 port, unsigned int size)
+{
+	if (unlikely(emu_vcpu(emu)->arch.switch_db_regs & KVM_DEBUGREG_BP) &&
+	    (kvm_read_cr4(emu_vcpu(emu)) & X86_CR4_DE))
+		note_access(emu, port, size, KVM_BP_IO);
+}
 
 int kvm_emu_pio_in(struct emulator *emu, u16 port, unsigned int size, void *buf,
 		   unsigned int count)
@@ -281,6 +301,7 @@ int kvm_emu_pio_in(struct emulator *emu, u16 port, unsigned int size, void *buf,
 	struct kvm_vcpu *vcpu = em->vcpu;
 	unsigned int i;
 
+	note_port(emu, port, size);
 	/* Userspace may have changed registers meanwhile: then this is another request. */
 	if (em->pio_answered && vcpu->arch.pio.port == port && vcpu->arch.pio.size == size &&
 	    vcpu->arch.pio.count == count) {
@@ -306,6 +327,7 @@ int kvm_emu_pio_out(struct emulator *emu, u16 port, unsigned int size, const voi
 	struct kvm_vcpu *vcpu = em->vcpu;
 	unsigned int i;
 
+	note_port(emu, port, size);
 	trace_kvm_pio(KVM_PIO_OUT, port, size, count, buf);
 	for (i = 0; i < count; i++)
 		if (kvm_io_bus_write(vcpu, KVM_PIO_BUS, port, size, buf + i * size))

@@ -8,9 +8,12 @@
 #include <asm/trapnr.h>
 
 #include "insn.h"
+#include "cpu/cpuid.h"
 #include "cpu/regs.h"
 #include "mmu/mmu.h"
 #include "trace.h"
+
+#define DR7_LOCAL	0x155ul		/* L0 to L3, LE */
 
 static int raise(struct emulator *emu, u8 vector)
 {
@@ -174,6 +177,16 @@ static bool take_msr_answer(struct emulator *emu)
 	return true;
 }
 
+void kvm_emu_end_local_breakpoints(struct emulator *emu)
+{
+	struct kvm_vcpu *vcpu = emu_vcpu(emu);
+
+	if (!(vcpu->arch.dr7 & DR7_LOCAL))
+		return;
+	vcpu->arch.dr7 &= ~DR7_LOCAL;
+	kvm_update_dr7(vcpu);
+}
+
 int kvm_emu_get_msr(struct emulator *emu, u32 index, u64 *val)
 {
 	struct kvm_vcpu *vcpu = emu_vcpu(emu);
@@ -196,6 +209,32 @@ int kvm_emu_set_msr(struct emulator *emu, u32 index, u64 val)
 		return vcpu->run->msr.error ? raise_gp(emu) : EMU_DONE;
 	reason = kvm_guest_wrmsr(vcpu, index, val);
 	return reason ? refuse_msr(emu, index, val, true, reason) : EMU_DONE;
+}
+
+/* Neither filters nor userspace have a say here. */
+u64 kvm_emu_get_state_msr(struct emulator *emu, u32 index)
+{
+	u64 val = 0;
+
+	if (kvm_get_msr(emu_vcpu(emu), index, &val, true))
+		return 0;
+	return val;
+}
+
+int kvm_emu_set_state_msr(struct emulator *emu, u32 index, u64 val)
+{
+	return kvm_set_msr(emu_vcpu(emu), index, val, true) ? raise_gp(emu) : EMU_DONE;
+}
+
+/* XCR0, and by number 1 those of its components that are not in their initial state: all, perhaps. */
+int kvm_emu_get_xcr(struct emulator *emu, u32 index, u64 *val)
+{
+	struct kvm_vcpu *vcpu = emu_vcpu(emu);
+
+	if (index > 1 || (index && !kvm_guest_has(vcpu, X86_FEATURE_XGETBV1)))
+		return raise_gp(emu);
+	*val = vcpu->arch.xcr0;
+	return EMU_DONE;
 }
 
 int kvm_emu_set_xcr(struct emulator *emu, u32 index, u64 val)
@@ -243,6 +282,17 @@ int kvm_emu_invlpg(struct emulator *emu, u64 linear)
 int kvm_emu_wbinvd(struct emulator *emu)
 {
 	return EMU_DONE;
+}
+
+int kvm_emu_mwait(struct emulator *emu)
+{
+	return kvm_mwait_exists(emu_vcpu(emu)) ? EMU_DONE : raise(emu, UD_VECTOR);
+}
+
+/* There is no system management mode to leave. */
+int kvm_emu_leave_smm(struct emulator *emu)
+{
+	return raise(emu, UD_VECTOR);
 }
 
 /* Either vendor's instruction, most often the wrong one: make it the right one for next time. */

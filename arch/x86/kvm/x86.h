@@ -208,6 +208,15 @@ void kvm_debug_reset(struct kvm_vcpu *vcpu);		/* kvm_update_dr7() is to follow *
 void kvm_update_dr7(struct kvm_vcpu *vcpu);
 void kvm_debug_enter(struct kvm_vcpu *vcpu);	/* around enter(), interrupts off */
 void kvm_debug_leave(struct kvm_vcpu *vcpu);
+/* Debug exceptions that an emulated instruction brought about, bits of DR6: 1, or 0 for an exit. */
+int kvm_debug_report(struct kvm_vcpu *vcpu, u32 causes);
+#define KVM_BP_CODE	BIT(0)
+#define KVM_BP_READ	BIT(3)
+#define KVM_BP_WRITE	(BIT(1) | BIT(3))
+#define KVM_BP_IO	BIT(2)
+/* Which breakpoints in use an access hits, as in DR6. Only with KVM_DEBUGREG_BP. */
+u32 kvm_debug_match(struct kvm_vcpu *vcpu, unsigned long address, unsigned int size,
+		    unsigned int kinds);
 /* An instruction was skipped or emulated while it should single-step: 1, or 0 for KVM_EXIT_DEBUG. */
 int kvm_debug_after_skip(struct kvm_vcpu *vcpu, unsigned long rflags_before);
 
@@ -242,6 +251,7 @@ int kvm_emulate_xsetbv(struct kvm_vcpu *vcpu);
 int kvm_emulate_invd(struct kvm_vcpu *vcpu);
 int kvm_emulate_rdpmc(struct kvm_vcpu *vcpu);
 int kvm_emulate_mwait(struct kvm_vcpu *vcpu);
+bool kvm_mwait_exists(struct kvm_vcpu *vcpu);	/* or is let through */
 /* IN/OUT without string; @next_rip is where the guest goes on (0: decode to find out). */
 int kvm_fast_pio(struct kvm_vcpu *vcpu, u16 port, int size, bool in, unsigned long next_rip);
 /* Fill kvm_run for KVM_EXIT_IO; the data of an OUT is in, of an IN comes into, arch.pio_data. */
@@ -260,6 +270,15 @@ int kvm_exit_internal_error(struct kvm_vcpu *vcpu);	/* unexpected exit: reason a
  * instruction bytes known from hardware, or NULL, 0. 1/0/-errno
  */
 int kvm_emulate_insn(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int flags, const void *bytes, int n);
+/*
+ * An exit for a task switch. @why: 0 CALL, 1 IRET, 2 JMP, 3 a task gate of the IDT, as in a VMX exit
+ * qualification. @by_insn: RIP is that of the instruction that did it, not of an event's victim.
+ * @error: what the event pushes, or NULL. The event itself is over then. 1/0/-errno
+ */
+int kvm_emulate_task_switch(struct kvm_vcpu *vcpu, u16 selector, unsigned int why, bool by_insn,
+			    const u32 *error);
+/* Deliver an event in software, where the processor cannot (real mode of old VMX). 1/0/-errno */
+int kvm_emulate_event(struct kvm_vcpu *vcpu, u8 vector, bool has_error, u32 error);
 void kvm_emulation_free(struct kvm_vcpu *vcpu);
 /* Length of the instruction at RIP, 0 when it cannot be fetched (then a fault may be queued). */
 int kvm_insn_length(struct kvm_vcpu *vcpu);

@@ -47,12 +47,18 @@ static void update_effective_db(struct kvm_vcpu *vcpu, const u64 *debugreg)
 		vcpu->arch.effective_db[i] = debugreg ? debugreg[i] : vcpu->arch.db[i];
 }
 
+/* Userspace's breakpoints take the place of the guest's. */
+static unsigned long effective_dr7(struct kvm_vcpu *vcpu)
+{
+	if (vcpu->arch.guest_debug & KVM_GUESTDBG_USE_HW_BP)
+		return vcpu->arch.guest_debug_dr7;
+	return vcpu->arch.dr7;
+}
+
 void kvm_update_dr7(struct kvm_vcpu *vcpu)
 {
-	unsigned long dr7 = vcpu->arch.dr7;
+	unsigned long dr7 = effective_dr7(vcpu);
 
-	if (vcpu->arch.guest_debug & KVM_GUESTDBG_USE_HW_BP)
-		dr7 = vcpu->arch.guest_debug_dr7;
 	kvm_x86_ops.set_dr7(vcpu, dr7);
 
 	vcpu->arch.switch_db_regs &= ~KVM_DEBUGREG_BP;
@@ -133,21 +139,73 @@ void kvm_debug_leave(struct kvm_vcpu *vcpu)
 		hw_breakpoint_restore();
 }
 
-int kvm_debug_after_skip(struct kvm_vcpu *vcpu, unsigned long rflags_before)
+/* Userspace owns single steps, or breakpoints, or both; the rest is the guest's. */
+static bool userspace_debugs(struct kvm_vcpu *vcpu, u32 causes)
+{
+	u32 debug = vcpu->arch.guest_debug;
+
+	return ((causes & DR_STEP) && (debug & KVM_GUESTDBG_SINGLESTEP)) ||
+	       ((causes & DR_TRAP_BITS) && (debug & KVM_GUESTDBG_USE_HW_BP));
+}
+
+int kvm_debug_report(struct kvm_vcpu *vcpu, u32 causes)
 {
 	struct kvm_run *run = vcpu->run;
 
-	if (vcpu->arch.guest_debug & KVM_GUESTDBG_SINGLESTEP) {
-		run->exit_reason = KVM_EXIT_DEBUG;
-		run->debug.arch.exception = DB_VECTOR;
-		run->debug.arch.pc = kvm_linear_rip(vcpu);
-		run->debug.arch.dr6 = DR_STEP | DR6_ONES;
-		run->debug.arch.dr7 = 0;
-		return 0;
+	if (!userspace_debugs(vcpu, causes)) {
+		kvm_queue_exception_payload(vcpu, DB_VECTOR, causes);
+		return 1;
 	}
-	if (rflags_before & X86_EFLAGS_TF)
-		kvm_queue_exception_payload(vcpu, DB_VECTOR, DR_STEP);
-	return 1;
+	run->exit_reason = KVM_EXIT_DEBUG;
+	run->debug.arch.exception = DB_VECTOR;
+	run->debug.arch.pc = kvm_linear_rip(vcpu);
+	run->debug.arch.dr6 = causes | DR6_ONES;
+	run->debug.arch.dr7 = effective_dr7(vcpu);
+	return 0;
+}
+
+int kvm_debug_after_skip(struct kvm_vcpu *vcpu, unsigned long rflags_before)
+{
+	return rflags_before & X86_EFLAGS_TF ? kvm_debug_report(vcpu, DR_STEP) : 1;
+}
+
+/* ---- breakpoints of emulated instructions ---------------------------------------------------- */
+
+/* DR7: two bits of kind and two of length for each register (APM 2, 13.1.1.4) */
+static unsigned int breakpoint_kind(unsigned long dr7, unsigned int nr)
+{
+	return dr7 >> (DR_CONTROL_SHIFT + nr * DR_CONTROL_SIZE) & 3;
+}
+
+static unsigned int breakpoint_length(unsigned long dr7, unsigned int nr)
+{
+	static const u8 length[] = { 1, 2, 8, 4 };
+
+	return length[dr7 >> (DR_CONTROL_SHIFT + nr * DR_CONTROL_SIZE + 2) & 3];
+}
+
+static bool breakpoint_enabled(unsigned long dr7, unsigned int nr)
+{
+	return dr7 >> (nr * DR_ENABLE_SIZE) & 3;
+}
+
+/* @kinds: the values of DR7's R/W fields that the access is one of, as a bit mask. */
+u32 kvm_debug_match(struct kvm_vcpu *vcpu, unsigned long address, unsigned int size,
+		    unsigned int kinds)
+{
+	unsigned long dr7 = effective_dr7(vcpu), start;
+	unsigned int i, length;
+	u32 hits = 0;
+
+	for (i = 0; i < ARRAY_SIZE(vcpu->arch.effective_db); i++) {
+		if (!breakpoint_enabled(dr7, i) || !(BIT(breakpoint_kind(dr7, i)) & kinds))
+			continue;
+		length = breakpoint_length(dr7, i);
+		start = vcpu->arch.effective_db[i] & -(unsigned long)length;
+		if (address - start < length || start - address < size)
+			hits |= BIT(i);
+	}
+	return hits;
 }
 
 /* ---- ioctls ---------------------------------------------------------------------------------- */

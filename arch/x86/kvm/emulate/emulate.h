@@ -31,7 +31,6 @@ enum emu_result {
 	 */
 	EMU_PENDING,
 	EMU_FAULT,	/* emu->fault is to be raised at emu->rip; nothing else changed */
-	EMU_SOFT_INT,	/* nothing changed; deliver emu->soft_int, which returns to emu->next_rip */
 	EMU_UNHANDLED,	/* not covered by this emulator; nothing changed */
 };
 
@@ -96,12 +95,8 @@ struct emu_fault {
 	u64 address;	/* #PF: the linear address for CR2 */
 };
 
-enum emu_soft_int_kind { EMU_INT_N, EMU_INT3, EMU_INTO, EMU_INT1 };
-
-struct emu_soft_int {
-	u8 vector;
-	u8 kind;
-};
+/* Why a task is switched to; the numbers are those of a VMX exit qualification. */
+enum emu_task_switch { EMU_TASK_CALL, EMU_TASK_IRET, EMU_TASK_JUMP, EMU_TASK_GATE };
 
 /* How read() and write() touch memory. */
 #define EMU_ACCESS_MODIFY	0x1	/* read(): a write of the same bytes follows, check now */
@@ -110,6 +105,9 @@ struct emu_soft_int {
 /* Interrupt shadow that the instruction leaves behind. */
 #define EMU_SHADOW_STI		0x1
 #define EMU_SHADOW_SS		0x2
+
+/* Causes of a debug exception that the instruction leaves behind, as in DR6 */
+#define EMU_TRAP_TASK		0x8000
 
 #define EMU_MAX_ACCESS	1024
 
@@ -163,7 +161,13 @@ struct emu_ops {
 	int (*set_dr)(struct emulator *emu, unsigned int nr, u64 val);
 	int (*get_msr)(struct emulator *emu, u32 index, u64 *val);
 	int (*set_msr)(struct emulator *emu, u32 index, u64 val);
+	/* Those that instructions other than RDMSR and WRMSR use: always there. */
+	u64 (*get_state_msr)(struct emulator *emu, u32 index);
+	int (*set_state_msr)(struct emulator *emu, u32 index, u64 val);
+	int (*get_xcr)(struct emulator *emu, u32 index, u64 *val);
 	int (*set_xcr)(struct emulator *emu, u32 index, u64 val);
+	/* A task switch: the local enables of DR7 end, whatever DR7.GD says. */
+	void (*end_local_breakpoints)(struct emulator *emu);
 
 	/* In: regs[0] = EAX, regs[2] = ECX. Out: EAX, EBX, ECX, EDX. */
 	int (*cpuid)(struct emulator *emu, u32 regs[4]);
@@ -172,6 +176,13 @@ struct emu_ops {
 	int (*halt)(struct emulator *emu);
 	int (*invlpg)(struct emulator *emu, u64 linear);
 	int (*wbinvd)(struct emulator *emu);
+	/* MONITOR and MWAIT, where the privilege level allows them; #UD if the guest has none. */
+	int (*mwait)(struct emulator *emu);
+	/*
+	 * RSM: loads all state there is, rip and rflags by way of next_rip and next_rflags; #UD
+	 * outside system management mode.
+	 */
+	int (*leave_smm)(struct emulator *emu);
 	/* Reads and writes emu->gpr itself; the emulator advances rip after EMU_DONE. */
 	int (*hypercall)(struct emulator *emu);
 
@@ -241,9 +252,9 @@ struct emulator {
 
 	/* Results. */
 	struct emu_fault fault;		/* EMU_FAULT */
-	struct emu_soft_int soft_int;	/* EMU_SOFT_INT */
 	u8 shadow;			/* EMU_DONE: EMU_SHADOW_* */
 	bool nmi_unblocked;		/* EMU_DONE: it was an IRET */
+	u16 trap;			/* EMU_DONE: EMU_TRAP_* */
 
 	/* The emulator's own; next_rip may be read after emu_decode(). */
 	u64 next_rip;
@@ -253,6 +264,7 @@ struct emulator {
 	u64 dst_old;
 	u64 dst_linear;
 	u8 seg_valid;			/* which of seg[] have been read */
+	u8 ext;				/* EXT in error codes: an event from outside is delivered */
 	struct emu_segment seg[6];
 	u8 batch[EMU_MAX_BATCH];	/* on its way between a port and memory */
 };
@@ -265,6 +277,20 @@ int emu_decode(struct emulator *emu);
 
 /* Run what emu_decode() left in emu->insn; again and again without decoding anew if need be. */
 int emu_execute(struct emulator *emu);
+
+/*
+ * Deliver an event that is no instruction's, from the state at rip: push the frame, go to the
+ * handler. EMU_FAULT: emu->fault came of the delivery.
+ */
+int emu_interrupt(struct emulator *emu, u8 vector, bool has_error, u32 error);
+
+/*
+ * Switch to the task of a TSS. @length: of the instruction that asked for it, 0 for an event.
+ * @external: EXT of the error codes. @error: what to push in the new task, or NULL. A fault may be
+ * that of the new task's first instruction: rip says whose it is.
+ */
+int emu_task_switch(struct emulator *emu, u16 selector, enum emu_task_switch why,
+		    unsigned int length, bool external, const u32 *error);
 
 /* Length of the instruction at bytes[0..n), or 0 if it is cut short, too long, or not known. */
 unsigned int emu_insn_length(const u8 *bytes, unsigned int n, enum emu_mode mode);

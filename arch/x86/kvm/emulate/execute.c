@@ -155,19 +155,34 @@ int emu_store_rm(struct emulator *emu, u64 val, unsigned int size)
 	return EMU_DONE;
 }
 
+inline void emu_begin(struct emulator *emu, unsigned int length)
+{
+	emu->next_rflags = emu->rflags & ~FLAG_RF;
+	emu->next_rip = emu->rip + length;
+	if (emu->mode != EMU_LONG64)
+		emu->next_rip = (u32)emu->next_rip;
+	emu->shadow = 0;
+	emu->nmi_unblocked = false;
+	emu->trap = 0;
+	emu->ext = 0;
+}
+
+inline int emu_finish(struct emulator *emu, int rc)
+{
+	if (rc == EMU_DONE) {
+		emu->rip = emu->next_rip;
+		emu->rflags = emu->next_rflags;
+	}
+	return rc;
+}
+
 int emu_execute(struct emulator *emu)
 {
 	const struct emu_insn *insn = &emu->insn;
 	u32 flags = insn->flags;
 	int rc;
 
-	emu->next_rflags = emu->rflags & ~FLAG_RF;
-	emu->next_rip = emu->rip + insn->length;
-	if (emu->mode != EMU_LONG64)
-		emu->next_rip = (u32)emu->next_rip;
-	emu->shadow = 0;
-	emu->nmi_unblocked = false;
-
+	emu_begin(emu, insn->length);
 	if ((flags & CPL0) && emu->cpl)
 		return emu_raise_gp0(emu);
 
@@ -184,10 +199,5 @@ int emu_execute(struct emulator *emu)
 	rc = insn->op->exec(emu);
 	if (rc == EMU_DONE && (flags & WRITE))
 		rc = emu_store_dst(emu);
-	if (rc != EMU_DONE && rc != EXEC_STORED)
-		return rc;
-
-	emu->rip = emu->next_rip;
-	emu->rflags = emu->next_rflags;
-	return EMU_DONE;
+	return emu_finish(emu, rc == EXEC_STORED ? EMU_DONE : rc);
 }

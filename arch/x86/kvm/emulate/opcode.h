@@ -114,6 +114,8 @@ const struct emu_opcode *emu_map_0f3a(void);
 #define FLAG_VIF	0x00080000ul
 #define FLAG_VIP	0x00100000ul
 #define FLAG_ID		0x00200000ul
+#define FLAG_LOADABLE	(FLAG_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_RF | \
+			 FLAG_VM | FLAG_AC | FLAG_VIF | FLAG_VIP | FLAG_ID)
 #define FLAG_ARITH	(FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
 /* Control registers and EFER, as far as instructions look at them */
@@ -121,6 +123,9 @@ const struct emu_opcode *emu_map_0f3a(void);
 #define CR0_MP		0x00000002ul
 #define CR0_EM		0x00000004ul
 #define CR0_TS		0x00000008ul
+#define CR0_NE		0x00000020ul
+#define CR0_AM		0x00040000ul
+#define CR0_PG		0x80000000ul
 #define CR4_VME		0x00000001ul
 #define CR4_PVI		0x00000002ul
 #define CR4_TSD		0x00000004ul
@@ -137,7 +142,15 @@ const struct emu_opcode *emu_map_0f3a(void);
 enum {
 	VECTOR_DE = 0, VECTOR_DB = 1, VECTOR_BP = 3, VECTOR_OF = 4, VECTOR_BR = 5, VECTOR_UD = 6,
 	VECTOR_NM = 7, VECTOR_TS = 10, VECTOR_NP = 11, VECTOR_SS = 12, VECTOR_GP = 13,
+	VECTOR_MF = 16, VECTOR_AC = 17,
 };
+
+/* interrupt.c: SOFT are INT n, INT3 and INTO, which the gate must allow */
+enum emu_event { EMU_EVENT_SOFT, EMU_EVENT_HARD };
+
+/* execute.c: before and after; length is the instruction's */
+void emu_begin(struct emulator *emu, unsigned int length);
+int emu_finish(struct emulator *emu, int rc);
 
 /* execute.c: storing the operands that the opcode's entry names */
 int emu_store_dst(struct emulator *emu);
@@ -153,6 +166,10 @@ const struct emu_segment *emu_segment(struct emulator *emu, unsigned int seg);
 bool emu_canonical57(struct emulator *emu, u64 linear);
 int emu_linear(struct emulator *emu, unsigned int seg, u64 offset, unsigned int size, bool write,
 	       u64 *linear);
+int emu_linear_unaligned(struct emulator *emu, unsigned int seg, u64 offset, unsigned int size,
+			 bool write, u64 *linear);
+int emu_check_alignment(struct emulator *emu, u64 linear, unsigned int align);
+bool emu_within_limit(const struct emu_segment *s, u64 offset, unsigned int size);
 int emu_read_mem(struct emulator *emu, unsigned int seg, u64 offset, void *buf, unsigned int size);
 int emu_write_mem(struct emulator *emu, unsigned int seg, u64 offset, const void *buf,
 		  unsigned int size);
@@ -194,21 +211,12 @@ static inline int emu_raise_gp0(struct emulator *emu)
 	return emu_raise_error(emu, VECTOR_GP, 0);
 }
 
-/* segment.c: loading segment registers */
-struct emu_descriptor {
-	struct emu_segment seg;
-	u64 linear;	/* of the descriptor itself, if it is in memory */
-	bool in_memory;
-};
-
-bool emu_long_mode(struct emulator *emu);
-int emu_read_descriptor(struct emulator *emu, u16 selector, struct emu_descriptor *desc);
-int emu_read_code_segment(struct emulator *emu, u16 selector, bool is_return,
-			  struct emu_descriptor *desc);
-int emu_read_data_segment(struct emulator *emu, unsigned int seg, u16 selector,
-			  struct emu_descriptor *desc);
-int emu_commit_segment(struct emulator *emu, unsigned int seg, struct emu_descriptor *desc);
+/* segment.c, with more in segment.h */
 int emu_load_segment(struct emulator *emu, unsigned int seg, u16 selector);
+
+/* task.c; rip and rflags are the new task's as soon as there is no way back */
+int emu_switch_task(struct emulator *emu, u16 selector, enum emu_task_switch why, bool has_error,
+		    u32 error);
 
 /* stack.c */
 unsigned int emu_stack_size(struct emulator *emu);
@@ -216,6 +224,8 @@ int emu_push(struct emulator *emu, const u64 *val, unsigned int count, unsigned 
 int emu_stack_read(struct emulator *emu, u64 *val, unsigned int count, unsigned int size);
 void emu_stack_release(struct emulator *emu, u64 bytes);
 u64 emu_flags_writable(const struct emulator *emu, unsigned int size);
+int emu_check_virtual_flags(struct emulator *emu, u64 image);
+void emu_set_virtual_flags(struct emulator *emu, u64 image);
 
 /* alu.c */
 bool emu_condition(u64 rflags, unsigned int code);
@@ -332,6 +342,16 @@ int emu_exec_int1(struct emulator *emu);
 int emu_exec_jcxz(struct emulator *emu);
 int emu_exec_bound(struct emulator *emu);
 
+int emu_exec_syscall(struct emulator *emu);
+int emu_exec_sysret(struct emulator *emu);
+int emu_exec_sysenter(struct emulator *emu);
+int emu_exec_sysexit(struct emulator *emu);
+int emu_exec_swapgs(struct emulator *emu);
+
+int emu_exec_lar(struct emulator *emu);
+int emu_exec_verr(struct emulator *emu);
+int emu_exec_arpl(struct emulator *emu);
+
 int emu_exec_in(struct emulator *emu);
 int emu_exec_out(struct emulator *emu);
 
@@ -359,7 +379,12 @@ int emu_exec_rdtscp(struct emulator *emu);
 int emu_exec_rdpmc(struct emulator *emu);
 int emu_exec_cpuid(struct emulator *emu);
 int emu_exec_hypercall(struct emulator *emu);
+int emu_exec_xgetbv(struct emulator *emu);
 int emu_exec_xsetbv(struct emulator *emu);
+int emu_exec_monitor(struct emulator *emu);
+int emu_exec_mwait(struct emulator *emu);
+int emu_exec_ac_flag(struct emulator *emu);
+int emu_exec_rsm(struct emulator *emu);
 
 int emu_exec_xmm_load(struct emulator *emu);
 int emu_exec_xmm_load_aligned(struct emulator *emu);

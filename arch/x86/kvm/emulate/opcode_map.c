@@ -92,7 +92,7 @@ static const struct emu_opcode mode_bound[2] = {
 };
 
 static const struct emu_opcode arpl_or_movsxd[2] = {
-	{ NULL, PROT },
+	{ emu_exec_arpl, PROT | WORD | DST_RM | SRC_REG | MODIFY },
 	{ emu_exec_movsx, DST_REG | SRC_RM32 | WRITE },
 };
 
@@ -244,15 +244,27 @@ static const struct emu_opcode group_0f00[8] = {
 	[0 ... 1] = { emu_exec_store_selector, 0 },
 	[2] = { emu_exec_lldt, SRC_RM16 | CPL0 },
 	[3] = { emu_exec_ltr, SRC_RM16 | CPL0 },
-	[4 ... 5] = { NULL, 0 },	/* VERR, VERW */
+	[4 ... 5] = { emu_exec_verr, SRC_RM16 },
 	[6 ... 7] = { NULL, INVALID },
 };
 
 static const struct emu_opcode group_vmcall[8] = { [1] = { emu_exec_hypercall, 0 } };
-static const struct emu_opcode group_xsetbv[8] = { [1] = { emu_exec_xsetbv, 0 } };
+static const struct emu_opcode group_xsetbv[8] = {
+	[0] = { emu_exec_xgetbv, 0 },
+	[1] = { emu_exec_xsetbv, 0 },
+};
+
 static const struct emu_opcode group_vmmcall[8] = { [1] = { emu_exec_hypercall, 0 } };
-static const struct emu_opcode group_rdtscp[8] = { [1] = { emu_exec_rdtscp, 0 } };
-static const struct emu_opcode group_monitor[8] = { { NULL, 0 } };
+static const struct emu_opcode group_rdtscp[8] = {
+	[0] = { emu_exec_swapgs, 0 },
+	[1] = { emu_exec_rdtscp, 0 },
+};
+
+static const struct emu_opcode group_monitor[8] = {
+	[0] = { emu_exec_monitor, 0 },
+	[1] = { emu_exec_mwait, 0 },
+	[2 ... 3] = { emu_exec_ac_flag, 0 },
+};
 
 static const struct emu_opcode mod_0f01[8][2] = {
 	{ { emu_exec_store_dt, 0 }, { NULL, BY_RM, group_vmcall } },
@@ -409,9 +421,11 @@ static const struct emu_opcode prefix_0ff0[4] = {
 const struct emu_opcode emu_map_0f[256] = {
 	[0x00] = { NULL, MODRM | PROT | BY_REG, group_0f00 },
 	[0x01] = { NULL, MODRM | BY_REG, group_0f01 },
-	[0x02 ... 0x03] = { NULL, MODRM },	/* LAR, LSL */
+	[0x02 ... 0x03] = { emu_exec_lar, MODRM | PROT | DST_REG | SRC_RM16 | WRITE },
 	[0x04] = { NULL, INVALID },
+	[0x05] = { emu_exec_syscall, 0 },
 	[0x06] = { emu_exec_clts, CPL0 },
+	[0x07] = { emu_exec_sysret, 0 },
 	[0x08 ... 0x09] = { emu_exec_wbinvd, CPL0 },
 	[0x0a ... 0x0c] = { NULL, INVALID },
 	[0x0d] = { emu_exec_nop, MODRM },
@@ -438,6 +452,8 @@ const struct emu_opcode emu_map_0f[256] = {
 	[0x31] = { emu_exec_rdtsc, 0 },
 	[0x32] = { emu_exec_rdmsr, CPL0 },
 	[0x33] = { emu_exec_rdpmc, 0 },
+	[0x34] = { emu_exec_sysenter, 0 },
+	[0x35] = { emu_exec_sysexit, 0 },
 	[0x36] = { NULL, INVALID },
 	[0x39] = { NULL, INVALID },
 	[0x3b ... 0x3f] = { NULL, INVALID },
@@ -463,6 +479,7 @@ const struct emu_opcode emu_map_0f[256] = {
 	[0xa6 ... 0xa7] = { NULL, INVALID },
 	[0xa8] = { emu_exec_push_seg, D64 },
 	[0xa9] = { emu_exec_pop_seg, D64 },
+	[0xaa] = { emu_exec_rsm, 0 },
 	[0xab] = { emu_exec_bt, MODRM | DST_RM | SRC_REG | MODIFY | LOCK | BITBASE },
 	[0xac] = { emu_exec_shrd, MODRM | DST_RM | SRC_REG | IMM_8 | MODIFY },
 	[0xad] = { emu_exec_shrd, MODRM | DST_RM | SRC_REG | MODIFY },

@@ -106,7 +106,7 @@ static int linear64(struct emulator *emu, unsigned int seg, u64 offset, unsigned
 	return EMU_DONE;
 }
 
-static bool within_limit(const struct emu_segment *s, u64 offset, unsigned int size)
+bool emu_within_limit(const struct emu_segment *s, u64 offset, unsigned int size)
 {
 	u64 last = offset + size - 1;
 
@@ -124,9 +124,10 @@ static bool access_allowed(const struct emu_segment *s, bool write)
 	return (s->attr & (EMU_ATTR_CODE | EMU_ATTR_WRITE)) != EMU_ATTR_CODE;
 }
 
-static __attribute__((__noinline__))
-int linear_by_segment(struct emulator *emu, unsigned int seg, u64 offset, unsigned int size,
-		      bool write, u64 *linear)
+/* Whatever its alignment */
+__attribute__((__noinline__))
+int emu_linear_unaligned(struct emulator *emu, unsigned int seg, u64 offset, unsigned int size,
+			 bool write, u64 *linear)
 {
 	const struct emu_segment *s;
 
@@ -136,11 +137,23 @@ int linear_by_segment(struct emulator *emu, unsigned int seg, u64 offset, unsign
 	s = emu_segment(emu, seg);
 	if (emu_protected(emu) && !access_allowed(s, write))
 		return segment_fault(emu, seg);
-	if (!within_limit(s, offset, size))
+	if (!emu_within_limit(s, offset, size))
 		return segment_fault(emu, seg);
 
 	*linear = (u32)(s->base + offset);
 	return EMU_DONE;
+}
+
+/*
+ * #AC, where EFLAGS.AC and CR0.AM ask for it. What has no size that is a power of two, or is a
+ * vector, is checked by those who know its parts.
+ */
+int emu_check_alignment(struct emulator *emu, u64 linear, unsigned int align)
+{
+	if (!(emu->rflags & FLAG_AC) || emu->cpl != 3 || !(linear & (align - 1)) ||
+	    !(emu->ops->get_cr(emu, 0) & CR0_AM))
+		return EMU_DONE;
+	return emu_raise_error(emu, VECTOR_AC, 0);
 }
 
 /* Half the canonical addresses of 48 bits */
@@ -149,13 +162,18 @@ int linear_by_segment(struct emulator *emu, unsigned int seg, u64 offset, unsign
 int emu_linear(struct emulator *emu, unsigned int seg, u64 offset, unsigned int size, bool write,
 	       u64 *linear)
 {
+	int rc;
+
 	/* What nearly every access of a 64-bit guest is: flat, and canonical from end to end */
-	if (emu->mode == EMU_LONG64 && seg < EMU_FS &&
+	if (emu->mode == EMU_LONG64 && seg < EMU_FS && !(emu->rflags & FLAG_AC) &&
 	    offset + CANONICAL_HALF <= 2 * CANONICAL_HALF - size) {
 		*linear = offset;
 		return EMU_DONE;
 	}
-	return linear_by_segment(emu, seg, offset, size, write, linear);
+	rc = emu_linear_unaligned(emu, seg, offset, size, write, linear);
+	if (rc != EMU_DONE || !(emu->rflags & FLAG_AC) || size > 8 || (size & (size - 1)))
+		return rc;
+	return emu_check_alignment(emu, *linear, size);
 }
 
 int emu_read_mem(struct emulator *emu, unsigned int seg, u64 offset, void *buf, unsigned int size)

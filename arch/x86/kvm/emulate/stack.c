@@ -8,6 +8,8 @@
 
 /* ENTER with 31 levels pushes 32 values and the frame pointer itself. */
 #define MAX_PUSH	33
+/* A call gate copies 31 parameters. */
+#define MAX_POP		31
 
 /* Width of the stack pointer in bytes */
 unsigned int emu_stack_size(struct emulator *emu)
@@ -21,14 +23,18 @@ unsigned int emu_stack_size(struct emulator *emu)
 int emu_push(struct emulator *emu, const u64 *val, unsigned int count, unsigned int size)
 {
 	unsigned int width = emu_stack_size(emu), total = count * size, i;
-	u64 sp = (emu->gpr[EMU_RSP] - total) & emu_mask(width);
+	u64 sp = (emu->gpr[EMU_RSP] - total) & emu_mask(width), linear;
 	u8 buf[MAX_PUSH * 8];
 	int rc;
 
 	for (i = 0; i < count; i++)
 		__builtin_memcpy(buf + total - (i + 1) * size, &val[i], size);
 
-	rc = emu_write_mem(emu, EMU_SS, sp, buf, total);
+	rc = emu_linear_unaligned(emu, EMU_SS, sp, total, true, &linear);
+	if (rc == EMU_DONE)
+		rc = emu_check_alignment(emu, linear, size);
+	if (rc == EMU_DONE)
+		rc = emu->ops->write(emu, linear, buf, total, 0);
 	if (rc == EMU_DONE)
 		emu_set_gpr(emu, EMU_RSP, width, sp);
 	return rc;
@@ -37,12 +43,16 @@ int emu_push(struct emulator *emu, const u64 *val, unsigned int count, unsigned 
 /* val[0] is the top of the stack; the stack pointer stays where it is. */
 int emu_stack_read(struct emulator *emu, u64 *val, unsigned int count, unsigned int size)
 {
-	u64 sp = emu->gpr[EMU_RSP] & emu_mask(emu_stack_size(emu));
-	u8 buf[8 * 8];
+	u64 sp = emu->gpr[EMU_RSP] & emu_mask(emu_stack_size(emu)), linear;
+	u8 buf[MAX_POP * 8];
 	unsigned int i;
 	int rc;
 
-	rc = emu_read_mem(emu, EMU_SS, sp, buf, count * size);
+	rc = emu_linear_unaligned(emu, EMU_SS, sp, count * size, false, &linear);
+	if (rc == EMU_DONE)
+		rc = emu_check_alignment(emu, linear, size);
+	if (rc == EMU_DONE)
+		rc = emu->ops->read(emu, linear, buf, count * size, 0);
 	if (rc != EMU_DONE)
 		return rc;
 
@@ -198,16 +208,30 @@ u64 emu_flags_writable(const struct emulator *emu, unsigned int size)
 	return mask;
 }
 
-static int popf_virtual(struct emulator *emu, u64 val)
+/* Sixteen bits of flags for a virtual-8086 program whose IF is VIF */
+int emu_check_virtual_flags(struct emulator *emu, u64 image)
+{
+	if ((image & FLAG_TF) || ((image & FLAG_IF) && (emu->rflags & FLAG_VIP)))
+		return emu_raise_gp0(emu);
+	return EMU_DONE;
+}
+
+void emu_set_virtual_flags(struct emulator *emu, u64 image)
 {
 	u64 mask = emu_flags_writable(emu, 2) & ~FLAG_IF;
 
-	if ((val & FLAG_TF) || ((val & FLAG_IF) && (emu->rflags & FLAG_VIP)))
-		return emu_raise_gp0(emu);
-
-	emu->next_rflags = (emu->next_rflags & ~(mask | FLAG_VIF)) | (val & mask);
-	if (val & FLAG_IF)
+	emu->next_rflags = (emu->next_rflags & ~(mask | FLAG_VIF)) | (image & mask);
+	if (image & FLAG_IF)
 		emu->next_rflags |= FLAG_VIF;
+}
+
+static int popf_virtual(struct emulator *emu, u64 val)
+{
+	int rc = emu_check_virtual_flags(emu, val);
+
+	if (rc != EMU_DONE)
+		return rc;
+	emu_set_virtual_flags(emu, val);
 	emu_stack_release(emu, 2);
 	return EMU_DONE;
 }

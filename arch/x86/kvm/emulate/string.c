@@ -182,8 +182,8 @@ int emu_exec_scas(struct emulator *emu)
 
 /*
  * How many elements at offset can be moved at once: as many as wanted and as lie in one page,
- * upwards, without wrapping and within the segment; at least one, whose check then says what is
- * wrong with it.
+ * upwards, without wrapping and within the segment, and one if each is to be trapped; at least one,
+ * whose check then says what is wrong with it.
  */
 static int batch(struct emulator *emu, unsigned int seg, u64 offset, bool write, u64 *elements,
 		 u64 *linear)
@@ -196,7 +196,7 @@ static int batch(struct emulator *emu, unsigned int seg, u64 offset, bool write,
 	if (rc != EMU_DONE)
 		return rc;
 
-	if (emu->rflags & FLAG_DF)
+	if (emu->rflags & (FLAG_DF | FLAG_TF))
 		n = 1;
 	if (n > *elements)
 		n = *elements;
@@ -212,7 +212,7 @@ static int batch(struct emulator *emu, unsigned int seg, u64 offset, bool write,
 	}
 
 	*elements = n;
-	if (emu_linear(emu, seg, offset, n * size, write, linear) == EMU_DONE)
+	if (emu_linear_unaligned(emu, seg, offset, n * size, write, linear) == EMU_DONE)
 		return EMU_DONE;
 	*elements = 1;
 	return emu_linear(emu, seg, offset, size, write, linear);

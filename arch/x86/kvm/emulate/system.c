@@ -7,6 +7,8 @@
  */
 #include "opcode.h"
 
+#define CPUID_EBX_SMAP	(1u << 20)
+
 int emu_exec_hlt(struct emulator *emu)
 {
 	return emu->ops->halt(emu);
@@ -343,4 +345,64 @@ int emu_exec_xsetbv(struct emulator *emu)
 	if (is_user(emu))
 		return emu_raise_gp0(emu);
 	return emu->ops->set_xcr(emu, emu->gpr[EMU_RCX], edx_eax(emu));
+}
+
+int emu_exec_xgetbv(struct emulator *emu)
+{
+	u64 val = 0;
+	int rc;
+
+	if (!(emu->ops->get_cr(emu, 4) & CR4_OSXSAVE))
+		return emu_raise(emu, VECTOR_UD);
+	rc = emu->ops->get_xcr(emu, emu->gpr[EMU_RCX], &val);
+	if (rc == EMU_DONE)
+		set_edx_eax(emu, val);
+	return rc;
+}
+
+/* DS:rAX is read, so that what may not be read cannot be watched. */
+int emu_exec_monitor(struct emulator *emu)
+{
+	const struct emu_insn *insn = &emu->insn;
+	u64 val;
+	int rc;
+
+	if (is_user(emu))
+		return emu_raise(emu, VECTOR_UD);
+	if ((u32)emu->gpr[EMU_RCX])
+		return emu_raise_gp0(emu);
+	rc = emu_read_value(emu, insn->seg, emu_get_gpr(emu, EMU_RAX, insn->addr_size), &val, 1);
+	return rc == EMU_DONE ? emu->ops->mwait(emu) : rc;
+}
+
+/* ECX bit 0: interrupts end it even if they are masked. */
+int emu_exec_mwait(struct emulator *emu)
+{
+	if (is_user(emu))
+		return emu_raise(emu, VECTOR_UD);
+	if ((u32)emu->gpr[EMU_RCX] & ~1u)
+		return emu_raise_gp0(emu);
+	return emu->ops->mwait(emu);
+}
+
+/* CLAC 0F 01 CA, STAC CB */
+int emu_exec_ac_flag(struct emulator *emu)
+{
+	bool has;
+	int rc;
+
+	rc = emu_has_feature(emu, 7, 1, CPUID_EBX_SMAP, &has);
+	if (rc != EMU_DONE)
+		return rc;
+	if (!has || is_user(emu))
+		return emu_raise(emu, VECTOR_UD);
+	emu->next_rflags &= ~FLAG_AC;
+	if (emu->insn.rm & 1)
+		emu->next_rflags |= FLAG_AC;
+	return EMU_DONE;
+}
+
+int emu_exec_rsm(struct emulator *emu)
+{
+	return emu->ops->leave_smm(emu);
 }

@@ -7,11 +7,17 @@
 #include <asm/trapnr.h>
 
 #include "svm.h"
+#include "../emulate/emulate.h"
 #include "../mmu/mmu.h"
 #include "../trace.h"
 
 /* EXITINFO1 of MOV CR and MOV DR with decode assists: bit 63, and the register's number. */
 #define MOV_REGISTER_KNOWN	BIT_ULL(63)
+
+/* EXITINFO2 of a task switch */
+#define TASK_SWITCH_IRET	BIT_ULL(36)
+#define TASK_SWITCH_JUMP	BIT_ULL(38)
+#define TASK_SWITCH_ERROR_CODE	BIT_ULL(44)
 
 void svm_exit_info(struct kvm_vcpu *vcpu, struct kvm_exit_info *info)
 {
@@ -224,6 +230,29 @@ static int handle_invlpg(struct kvm_vcpu *vcpu, u64 linear)
 	return kvm_skip_insn(vcpu);
 }
 
+/* EXITINFO1: the TSS; EXITINFO2: what led to it (15.14.1). INT n and its kin have not run yet. */
+static int handle_task_switch(struct kvm_vcpu *vcpu, const struct vmcb_control_area *c)
+{
+	u32 event = c->exit_int_info, error = c->exit_info_2;
+	u32 type = event & SVM_EXITINTINFO_TYPE_MASK;
+	u8 vector = event & SVM_EXITINTINFO_VEC_MASK;
+	bool has_error = c->exit_info_2 & TASK_SWITCH_ERROR_CODE, by_insn = true;
+	enum emu_task_switch why = EMU_TASK_CALL;
+
+	if (c->exit_info_2 & TASK_SWITCH_IRET) {
+		why = EMU_TASK_IRET;
+	} else if (c->exit_info_2 & TASK_SWITCH_JUMP) {
+		why = EMU_TASK_JUMP;
+	} else if (event & SVM_EXITINTINFO_VALID) {
+		why = EMU_TASK_GATE;
+		by_insn = type == SVM_EXITINTINFO_TYPE_SOFT ||
+			  (type == SVM_EXITINTINFO_TYPE_EXEPT &&
+			   (vector == BP_VECTOR || vector == OF_VECTOR));
+	}
+	return kvm_emulate_task_switch(vcpu, c->exit_info_1, why, by_insn,
+				       has_error ? &error : NULL);
+}
+
 /* Exits that are not worth a place among the frequent ones. */
 static int handle_rare(struct kvm_vcpu *vcpu, u32 code, struct vmcb_control_area *c)
 {
@@ -253,6 +282,8 @@ static int handle_rare(struct kvm_vcpu *vcpu, u32 code, struct vmcb_control_area
 		return svm_handle_iret(vcpu);
 	case SVM_EXIT_INVLPG:
 		return handle_invlpg(vcpu, c->exit_info_1);
+	case SVM_EXIT_TASK_SWITCH:
+		return handle_task_switch(vcpu, c);
 	case SVM_EXIT_RDPMC:
 		return kvm_emulate_rdpmc(vcpu);
 	case SVM_EXIT_INVD:

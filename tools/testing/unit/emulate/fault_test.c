@@ -252,7 +252,6 @@ static void test_invalid(void)
 	CHECK(RUN(0xd9, 0xe8) == EMU_UNHANDLED, "x87");
 	CHECK(RUN(0x0f, 0x58, 0xc1) == EMU_UNHANDLED, "addps");
 	CHECK(RUN(0xc5, 0xf8, 0x77) == EMU_UNHANDLED, "vzeroupper");
-	CHECK(RUN(0x0f, 0x05) == EMU_UNHANDLED, "syscall");
 	machine_reset(&m, EMU_REAL);
 	CHECK(faults(RUN(0xf0, 0x89, 0x07), 6), "lock mov");
 	CHECK(faults(RUN(0x63, 0xc0), 6), "arpl");

@@ -230,6 +230,16 @@ static int op_set_dr(struct emulator *emu, unsigned int nr, u64 val)
 	return EMU_DONE;
 }
 
+/* SYSENTER_CS, _ESP, _EIP; STAR, LSTAR, CSTAR, SFMASK; KERNEL_GS_BASE */
+static u64 *system_msr(struct machine *m, u32 index)
+{
+	if (index >= 0x174 && index <= 0x176)
+		return &m->system_msr[index - 0x174];
+	if (index >= 0xc0000081 && index <= 0xc0000084)
+		return &m->system_msr[3 + index - 0xc0000081];
+	return index == 0xc0000102 ? &m->system_msr[7] : NULL;
+}
+
 static int op_get_msr(struct emulator *emu, u32 index, u64 *val)
 {
 	struct machine *m = machine_of(emu);
@@ -262,11 +272,40 @@ static int op_set_xcr(struct emulator *emu, u32 index, u64 val)
 	return EMU_DONE;
 }
 
-/* Every feature, or none */
+static u64 op_get_state_msr(struct emulator *emu, u32 index)
+{
+	struct machine *m = machine_of(emu);
+
+	if (index == 0xc0000080)
+		return m->efer;
+	return system_msr(m, index) ? *system_msr(m, index) : 0;
+}
+
+static int op_set_state_msr(struct emulator *emu, u32 index, u64 val)
+{
+	*system_msr(machine_of(emu), index) = val;
+	return EMU_DONE;
+}
+
+static int op_get_xcr(struct emulator *emu, u32 index, u64 *val)
+{
+	(void)index;
+	*val = machine_of(emu)->xcr0;
+	return EMU_DONE;
+}
+
+static void op_end_local_breakpoints(struct emulator *emu)
+{
+	machine_of(emu)->dr[7] &= ~0x155ull;
+}
+
+/* Every feature, or none; the vendor is leaf 0's EBX */
 static int op_cpuid(struct emulator *emu, u32 regs[4])
 {
 	u32 val = machine_of(emu)->no_features ? 0 : ~0u;
 
+	if (!regs[0] && machine_of(emu)->vendor)
+		val = machine_of(emu)->vendor;
 	regs[0] = 0x11110000 + (regs[0] & 0xffff);
 	regs[1] = val;
 	regs[2] = val;
@@ -304,6 +343,18 @@ static int op_wbinvd(struct emulator *emu)
 {
 	machine_of(emu)->cache_flushes++;
 	return EMU_DONE;
+}
+
+static int op_mwait(struct emulator *emu)
+{
+	machine_of(emu)->waits++;
+	return EMU_DONE;
+}
+
+static int op_leave_smm(struct emulator *emu)
+{
+	emu->fault = (struct emu_fault){ .vector = 6 };
+	return EMU_FAULT;
 }
 
 static int op_hypercall(struct emulator *emu)
@@ -352,13 +403,19 @@ static const struct emu_ops machine_ops = {
 	.set_dr = op_set_dr,
 	.get_msr = op_get_msr,
 	.set_msr = op_set_msr,
+	.get_state_msr = op_get_state_msr,
+	.set_state_msr = op_set_state_msr,
+	.get_xcr = op_get_xcr,
 	.set_xcr = op_set_xcr,
+	.end_local_breakpoints = op_end_local_breakpoints,
 	.cpuid = op_cpuid,
 	.rdtsc = op_rdtsc,
 	.rdpmc = op_rdpmc,
 	.halt = op_halt,
 	.invlpg = op_invlpg,
 	.wbinvd = op_wbinvd,
+	.mwait = op_mwait,
+	.leave_smm = op_leave_smm,
 	.hypercall = op_hypercall,
 	.get_xmm = op_get_xmm,
 	.set_xmm = op_set_xmm,

@@ -38,6 +38,8 @@ struct machine {
 	u64 msr;
 	u32 msr_index;
 	u64 xcr0;
+	u64 system_msr[8];
+	u32 vendor;
 	u8 xmm[16][16];
 	u8 mmx[8][8];
 	u64 tsc;
@@ -70,6 +72,7 @@ struct machine {
 	unsigned int fetches;
 	unsigned int halts;
 	unsigned int hypercalls;
+	unsigned int waits;
 	unsigned int cache_flushes;
 	u64 invalidated;
 	unsigned int lose_races;
@@ -98,6 +101,8 @@ int report(void);
 void test_decode(void);
 void test_integer(void);
 void test_stack_and_control(void);
+void test_transfers(void);
+void test_tasks(void);
 void test_string(void);
 void test_system(void);
 void test_vector(void);

@@ -11,6 +11,8 @@ int main(int argc, char **argv)
 	test_decode();
 	test_integer();
 	test_stack_and_control();
+	test_transfers();
+	test_tasks();
 	test_string();
 	test_system();
 	test_vector();

@@ -167,6 +167,77 @@ static void test_interrupt_flag(void)
 	group_end();
 }
 
+static void test_waiting_and_others(void)
+{
+	group_begin("MONITOR, MWAIT, XGETBV, CLAC, STAC, RSM");
+	machine_reset(&m, EMU_LONG64);
+	m.gpr[EMU_RAX] = DATA;
+	CHECK(RUN(0x0f, 0x01, 0xc8) == EMU_DONE && m.waits == 1, "monitor");
+	CHECK(RUN(0x0f, 0x01, 0xc9) == EMU_DONE && m.waits == 2, "mwait");
+	m.gpr[EMU_RCX] = 1;
+	CHECK(RUN(0x0f, 0x01, 0xc9) == EMU_DONE, "mwait with interrupts as breaks");
+	CHECK(faults(RUN(0x0f, 0x01, 0xc8), 13), "monitor with extensions");
+	m.gpr[EMU_RCX] = 2;
+	CHECK(faults(RUN(0x0f, 0x01, 0xc9), 13), "mwait with extensions");
+	m.gpr[EMU_RCX] = 0;
+	m.gpr[EMU_RAX] = 1ull << 50;
+	CHECK(faults(RUN(0x0f, 0x01, 0xc8), 13), "monitor of no address");
+	m.emu.cpl = 3;
+	CHECK(faults(RUN(0x0f, 0x01, 0xc8), 6), "monitor at CPL 3");
+	CHECK(faults(RUN(0x0f, 0x01, 0xc9), 6), "mwait at CPL 3");
+	CHECK(faults(RUN(0x0f, 0x01, 0xca), 6), "clac at CPL 3");
+	m.xcr0 = 0x700000007;
+	CHECK(faults(RUN(0x0f, 0x01, 0xd0), 6), "xgetbv without OSXSAVE");
+	m.cr[4] |= 1 << 18;
+	CHECK(RUN(0x0f, 0x01, 0xd0) == EMU_DONE && m.gpr[EMU_RAX] == 7 && m.gpr[EMU_RDX] == 7,
+	      "xgetbv at CPL 3");
+	CHECK(faults(RUN(0x0f, 0x01, 0xd1), 13), "xsetbv at CPL 3");
+	m.emu.cpl = 0;
+	CHECK(RUN(0x0f, 0x01, 0xcb) == EMU_DONE && m.emu.rflags == 0x40002, "stac");
+	CHECK(RUN(0x0f, 0x01, 0xca) == EMU_DONE && m.emu.rflags == 2, "clac");
+	CHECK(faults(RUN(0x0f, 0xaa), 6), "rsm outside system management mode");
+	m.no_features = true;
+	CHECK(faults(RUN(0x0f, 0x01, 0xcb), 6), "stac without SMAP");
+	group_end();
+}
+
+static void test_alignment(void)
+{
+	group_begin("alignment checks");
+	machine_reset(&m, EMU_LONG64);
+	m.emu.cpl = 3;
+	m.cr[0] |= 1 << 18;
+	m.gpr[EMU_RBX] = DATA + 2;
+	CHECK(RUN(0x8b, 0x03) == EMU_DONE, "without RFLAGS.AC");
+	m.emu.rflags |= 1 << 18;
+	CHECK(faults(RUN(0x8b, 0x03), 17) && m.emu.fault.has_error && !m.emu.fault.error, "mov");
+	CHECK(faults(RUN(0x01, 0x03), 17), "add to memory");
+	CHECK(RUN(0x66, 0x8b, 0x03) == EMU_DONE, "aligned word");
+	m.gpr[EMU_RSP] = STACK - 4;
+	CHECK(faults(RUN(0x50), 17), "push");
+	CHECK(faults(RUN(0x58), 17), "pop");
+	m.gpr[EMU_RBX] = 1ull << 50 | 1;
+	CHECK(faults(RUN(0x8b, 0x03), 13), "canonical form comes first");
+	m.gpr[EMU_RBX] = 0x7ffff0001;
+	CHECK(faults(RUN(0x8b, 0x03), 17), "and page faults after it");
+	m.emu.cpl = 0;
+	m.gpr[EMU_RBX] = DATA + 2;
+	CHECK(RUN(0x8b, 0x03) == EMU_DONE, "CPL 0");
+	m.emu.cpl = 3;
+	m.cr[0] = 1;
+	CHECK(RUN(0x8b, 0x03) == EMU_DONE, "without CR0.AM");
+
+	machine_reset(&m, EMU_PROT32);
+	m.emu.cpl = 3;
+	m.cr[0] |= 1 << 18;
+	m.emu.rflags |= 1 << 18;
+	m.gpr[EMU_RSP] = STACK - 2;
+	CHECK(RUN(0x66, 0x60) == EMU_DONE, "pusha of words");
+	m.gpr[EMU_RSP] = STACK - 2;
+	CHECK(faults(RUN(0x60), 17), "pusha");
+	group_end();
+}
+
 static const u8 pattern[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
 
 struct vector_case {
@@ -316,4 +387,6 @@ void test_system(void)
 	test_registers();
 	test_tables();
 	test_interrupt_flag();
+	test_waiting_and_others();
+	test_alignment();
 }
