@@ -35,6 +35,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/srcu.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include <linux/kvm_compat.h>
@@ -158,6 +159,7 @@ struct kvm_guest_page {
 #define KVM_PAGE_WRITE		BIT(0)	/* the access writes */
 #define KVM_PAGE_ATOMIC		BIT(1)	/* do not sleep; -EAGAIN if it would be needed */
 #define KVM_PAGE_INTERRUPTIBLE	BIT(2)	/* -EINTR when a signal is pending */
+#define KVM_PAGE_NOWAIT		BIT(3)	/* fault it in, but -EAGAIN instead of waiting for it */
 /*
  * Resolve @gfn of @slot. Returns 0; -EFAULT (no memory there), -EHWPOISON (page is poisoned; the
  * caller reports *out.hva), -EINTR, -EAGAIN. A read-only slot resolves only without KVM_PAGE_WRITE.
@@ -171,6 +173,37 @@ void kvm_guest_page_put(struct kvm_guest_page *page, bool dirty);
 /* log2 of the host mapping's size at @hva (12, 21, 30); the caller holds IRQs or mmu_lock so that
  * the notifier's invalidation of that mapping cannot complete meanwhile. */
 int kvm_host_mapping_shift(struct mm_struct *mm, hva_t hva);
+
+/* ---- asynchronous page faults (async_pf.c) --------------------------------------------------- */
+
+/* A page that a worker fetches. All but the first two members are fixed, and the token the owner's. */
+struct kvm_async_pf {
+	struct list_head link;		/* pending or done */
+	struct kvm_vcpu *vcpu;		/* NULL: it does not care any more */
+	struct work_struct work;
+	refcount_t refs;
+	struct mm_struct *mm;
+	gfn_t gfn;
+	hva_t hva;
+	bool write;
+	u32 token;			/* the architecture's */
+};
+
+struct kvm_vcpu_async_pf {
+	struct list_head pending, done;
+	unsigned int nr;		/* in both; the owner's */
+};
+
+/*
+ * Owner only. start: fetch the page; NULL if that cannot be had. KVM_REQ_ASYNC_PF is set, and the
+ * vcpu kicked, when it is there; it stays in the list of those done until it is retired.
+ */
+struct kvm_async_pf *kvm_async_pf_start(struct kvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool write,
+					u32 token);
+bool kvm_async_pf_pending(struct kvm_vcpu *vcpu, gfn_t gfn);
+struct kvm_async_pf *kvm_async_pf_first_done(struct kvm_vcpu *vcpu);
+void kvm_async_pf_retire(struct kvm_vcpu *vcpu, struct kvm_async_pf *apf);
+void kvm_async_pf_forget(struct kvm_vcpu *vcpu);	/* all of them */
 
 /* ---- dirty log (dirty_log.c) --------------------------------------------------------------- */
 
@@ -425,6 +458,7 @@ enum kvm_vcpu_mode {
 #define KVM_REQ_UNHALT		2
 #define KVM_REQ_OUTSIDE		3	/* no work: just be out of the guest for a moment */
 #define KVM_REQ_DIRTY_RING	4	/* the dirty ring is full, or was */
+#define KVM_REQ_ASYNC_PF	5	/* a page is there: kvm_async_pf_first_done() */
 #define KVM_REQ_ARCH_BASE	8
 
 struct kvm_vcpu {
@@ -443,6 +477,7 @@ struct kvm_vcpu {
 	bool sigset_active;
 	bool wants_to_run;		/* in KVM_RUN and immediate_exit was clear */
 	unsigned int halt_poll_ns;
+	struct kvm_vcpu_async_pf async_pf;
 
 	struct preempt_notifier preempt_notifier;
 	struct mutex mutex;		/* held by every vcpu ioctl but the asynchronous ones */

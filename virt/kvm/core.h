@@ -73,6 +73,11 @@ void kvm_device_fops_set_owner(struct module *owner);
 /* vfio.c */
 extern const struct kvm_device_ops kvm_vfio_ops;
 
+/* async_pf.c */
+int kvm_async_pf_module_init(void);
+void kvm_async_pf_module_exit(void);
+void kvm_async_pf_vcpu_init(struct kvm_vcpu *vcpu);
+
 /* halt.c */
 unsigned int kvm_vm_max_halt_poll_ns(struct kvm *kvm);
 

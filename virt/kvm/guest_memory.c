@@ -281,7 +281,10 @@ static bool page_get_present(struct kvm_guest_page *out, bool write, bool slot_w
 	return false;
 }
 
-/* Fault the page in. 0, -EINTR, -EHWPOISON, or -EFAULT: no ordinary memory, or no such access. */
+/*
+ * Fault the page in. 0, -EINTR, -EHWPOISON, -EAGAIN: it would have to be waited for, or -EFAULT: no
+ * ordinary memory, or no such access.
+ */
 static int page_get_fault(struct kvm_guest_page *out, unsigned int flags, bool slot_writable)
 {
 	/* A NUMA hint in the host's entry must be taken: nothing else makes the guest take it. */
@@ -294,7 +297,11 @@ static int page_get_fault(struct kvm_guest_page *out, unsigned int flags, bool s
 		gup |= FOLL_WRITE;
 	if (flags & KVM_PAGE_INTERRUPTIBLE)
 		gup |= FOLL_INTERRUPTIBLE;
+	if (flags & KVM_PAGE_NOWAIT)
+		gup |= FOLL_NOWAIT;
 	r = get_user_pages_unlocked(out->hva, 1, &page, gup);
+	if (!r && (flags & KVM_PAGE_NOWAIT))
+		return -EAGAIN;
 	if (r != 1)
 		return r == -EINTR || r == -EHWPOISON ? r : -EFAULT;
 

@@ -111,9 +111,12 @@ int kvm_init(unsigned int vcpu_size, unsigned int vcpu_align, struct module *own
 	r = kvm_irqfd_module_init();
 	if (r)
 		goto err_work;
-	r = kvm_cpu_module_init();
+	r = kvm_async_pf_module_init();
 	if (r)
 		goto err_irqfd;
+	r = kvm_cpu_module_init();
+	if (r)
+		goto err_async_pf;
 
 	/* Here and not with the first VM: it patches the scheduler's code on every processor. */
 	preempt_notifier_inc();
@@ -133,6 +136,8 @@ err_debugfs:
 	kvm_debugfs_exit();
 	preempt_notifier_dec();
 	kvm_cpu_module_exit();
+err_async_pf:
+	kvm_async_pf_module_exit();
 err_irqfd:
 	kvm_irqfd_module_exit();
 err_work:
@@ -148,6 +153,7 @@ void kvm_exit(void)
 	kvm_debugfs_exit();
 	preempt_notifier_dec();
 	kvm_cpu_module_exit();
+	kvm_async_pf_module_exit();
 	kvm_irqfd_module_exit();
 	kvm_host_work_exit();
 	kvm_vcpu_module_exit();

@@ -396,6 +396,7 @@ static struct kvm_vcpu *vcpu_alloc(struct kvm *kvm, int id)
 	mutex_init(&vcpu->mutex);
 	rwlock_init(&vcpu->pid_lock);
 	rcuwait_init(&vcpu->wait);
+	kvm_async_pf_vcpu_init(vcpu);
 	preempt_notifier_init(&vcpu->preempt_notifier, &vcpu_preempt_ops);
 	snprintf(vcpu->stats_id, sizeof(vcpu->stats_id), "kvm-%d/vcpu-%d", task_pid_nr(current), id);
 	return vcpu;
@@ -498,6 +499,7 @@ void kvm_vcpus_destroy(struct kvm *kvm)
 	int i;
 
 	kvm_for_each_vcpu(i, vcpu, kvm) {
+		kvm_async_pf_forget(vcpu);
 		kvm_arch_vcpu_destroy(vcpu);
 		vcpu_free(vcpu);
 	}

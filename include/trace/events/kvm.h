@@ -56,6 +56,63 @@ TRACE_EVENT(kvm_userspace_exit,
 		  __entry->errno < 0 ? -__entry->errno : (int)__entry->reason)
 );
 
+/* ---- asynchronous page faults --------------------------------------------------------------------- */
+
+/* A page would have to be waited for; the second: it is being fetched already. */
+DECLARE_EVENT_CLASS(kvm_async_pf_begin_class,
+	TP_PROTO(u64 gva, u64 gfn),
+	TP_ARGS(gva, gfn),
+
+	TP_STRUCT__entry(__field(u64, gva) __field(u64, gfn)),
+
+	TP_fast_assign(
+		__entry->gfn = gfn;
+		__entry->gva = gva;
+	),
+
+	TP_printk("gva 0x%llx gfn 0x%llx", __entry->gva, __entry->gfn)
+);
+
+DEFINE_EVENT(kvm_async_pf_begin_class, kvm_try_async_get_page,
+	TP_PROTO(u64 gva, u64 gfn), TP_ARGS(gva, gfn));
+DEFINE_EVENT(kvm_async_pf_begin_class, kvm_async_pf_repeated_fault,
+	TP_PROTO(u64 gva, u64 gfn), TP_ARGS(gva, gfn));
+
+/* What the guest is told. */
+DECLARE_EVENT_CLASS(kvm_async_pf_told_class,
+	TP_PROTO(u64 token, u64 gva),
+	TP_ARGS(token, gva),
+
+	TP_STRUCT__entry(__field(u64, token) __field(u64, gva)),
+
+	TP_fast_assign(
+		__entry->gva = gva;
+		__entry->token = token;
+	),
+
+	TP_printk("token 0x%llx gva 0x%llx", __entry->token, __entry->gva)
+);
+
+DEFINE_EVENT(kvm_async_pf_told_class, kvm_async_pf_not_present,
+	TP_PROTO(u64 token, u64 gva), TP_ARGS(token, gva));
+DEFINE_EVENT(kvm_async_pf_told_class, kvm_async_pf_ready,
+	TP_PROTO(u64 token, u64 gva), TP_ARGS(token, gva));
+
+/* A worker has fetched a page. */
+TRACE_EVENT(kvm_async_pf_completed,
+	TP_PROTO(unsigned long address, u64 gva),
+	TP_ARGS(address, gva),
+
+	TP_STRUCT__entry(__field(unsigned long, address) __field(u64, gva)),
+
+	TP_fast_assign(
+		__entry->gva = gva;
+		__entry->address = address;
+	),
+
+	TP_printk("gva 0x%llx address 0x%lx", __entry->gva, __entry->address)
+);
+
 /* ---- halting ------------------------------------------------------------------------------------ */
 
 /* A halt of @ns nanoseconds is over: was there a sleep after the polling? */
