@@ -62,6 +62,8 @@ static int serve_requests(struct kvm_vcpu *vcpu)
 		kvm_clock_update(vcpu);
 	if (kvm_request_take(vcpu, KVM_REQ_LAPIC_TIMER))
 		kvm_lapic_timer_fired(vcpu);
+	if (kvm_request_take(vcpu, KVM_REQ_ASYNC_PF))
+		kvm_apf_deliver(vcpu);
 	if (kvm_request_take(vcpu, KVM_REQ_REPORT_TPR)) {
 		vcpu->run->exit_reason = KVM_EXIT_TPR_ACCESS;
 		return 0;
@@ -192,6 +194,8 @@ static int wait_once(struct kvm_vcpu *vcpu)
 		return -EINTR;
 	}
 	kvm_vcpu_halt(vcpu);
+	if (kvm_request_take(vcpu, KVM_REQ_ASYNC_PF))
+		kvm_apf_deliver(vcpu);
 	kvm_lapic_take_signals(vcpu);
 	return 1;
 }
@@ -201,6 +205,7 @@ static int wait_until_runnable(struct kvm_vcpu *vcpu)
 {
 	int r;
 
+	kvm_pv_eoi_settle(vcpu);
 	while (vcpu->arch.mp_state != KVM_MP_STATE_RUNNABLE) {
 		r = wait_once(vcpu);
 		if (r <= 0)
@@ -314,6 +319,7 @@ int kvm_arch_vcpu_run(struct kvm_vcpu *vcpu)
 
 	kvm_fpu_load(vcpu);
 	r = run_vcpu(vcpu);
+	kvm_pv_eoi_settle(vcpu);
 	kvm_srcu_unlock(vcpu);
 	kvm_fpu_put(vcpu);
 	tell_userspace(vcpu);
@@ -337,17 +343,23 @@ void kvm_arch_vcpu_put(struct kvm_vcpu *vcpu)
 	kvm_tsc_vcpu_put(vcpu);
 }
 
+/* A reason to go on for a vcpu that has nothing to do, or nothing that it can do. */
+static bool has_reason(struct kvm_vcpu *vcpu)
+{
+	if (kvm_request_take(vcpu, KVM_REQ_LAPIC_TIMER))
+		kvm_lapic_timer_fired(vcpu);
+	return kvm_vcpu_has_events(vcpu) || READ_ONCE(vcpu->arch.lapic->signals) ||
+	       kvm_request_test(vcpu, KVM_REQ_ASYNC_PF) ||
+	       ((vcpu->arch.rflags & X86_EFLAGS_IF) && kvm_irq_waiting(vcpu));
+}
+
 bool kvm_arch_vcpu_runnable(struct kvm_vcpu *vcpu)
 {
 	switch (vcpu->arch.mp_state) {
 	case KVM_MP_STATE_RUNNABLE:
-		return true;
+		return likely(!vcpu->arch.apf.waiting) || has_reason(vcpu);
 	case KVM_MP_STATE_HALTED:
-		if (kvm_request_take(vcpu, KVM_REQ_LAPIC_TIMER))
-			kvm_lapic_timer_fired(vcpu);
-		return kvm_vcpu_has_events(vcpu) || READ_ONCE(vcpu->arch.lapic->signals) ||
-		       READ_ONCE(vcpu->arch.pv.unhalted) ||
-		       ((vcpu->arch.rflags & X86_EFLAGS_IF) && kvm_irq_waiting(vcpu));
+		return has_reason(vcpu) || READ_ONCE(vcpu->arch.pv.unhalted);
 	default:
 		return READ_ONCE(vcpu->arch.lapic->signals);
 	}

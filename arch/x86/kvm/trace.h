@@ -220,6 +220,21 @@ TRACE_EVENT(kvm_hypercall,
 		  __entry->a0, __entry->a1, __entry->a2, __entry->a3)
 );
 
+/* The guest has ended an interrupt without an exit. */
+TRACE_EVENT(kvm_pv_eoi,
+	TP_PROTO(u32 apicid, int vector),
+	TP_ARGS(apicid, vector),
+
+	TP_STRUCT__entry(__field(u32, apicid) __field(int, vector)),
+
+	TP_fast_assign(
+		__entry->vector = vector;
+		__entry->apicid = apicid;
+	),
+
+	TP_printk("apic %x vector %d", __entry->apicid, __entry->vector)
+);
+
 /* A vcpu that was preempted runs again: did others want it to flush its TLB first? */
 TRACE_EVENT(kvm_pv_tlb_flush,
 	TP_PROTO(unsigned int vcpu_id, bool need_flush_tlb),

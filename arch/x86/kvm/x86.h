@@ -237,6 +237,8 @@ void kvm_clear_injected(struct kvm_vcpu *vcpu);	/* delivery of the last entry's 
 /* Before entry: hand the most important event to the vendor, open windows. 1/0/-errno */
 int kvm_inject_events(struct kvm_vcpu *vcpu);
 bool kvm_vcpu_has_events(struct kvm_vcpu *vcpu);
+/* Nothing is on its way to the guest, and it has interrupts enabled. */
+bool kvm_guest_interruptible(struct kvm_vcpu *vcpu);
 bool kvm_interrupt_ready(struct kvm_vcpu *vcpu);	/* userspace may KVM_INTERRUPT now */
 int kvm_get_vcpu_events(struct kvm_vcpu *vcpu, struct kvm_vcpu_events *ev);
 int kvm_set_vcpu_events(struct kvm_vcpu *vcpu, struct kvm_vcpu_events *ev);

@@ -251,6 +251,21 @@ struct kvm_vcpu_pv {
 	u8 poll_control;		/* MSR_KVM_POLL_CONTROL */
 };
 
+/* End of interrupt without an exit (pv/eoi.c); the owner's. */
+struct kvm_vcpu_pv_eoi {
+	u64 msr;			/* the word's address and KVM_MSR_ENABLED */
+	bool armed;			/* its bit was set for the interrupt in service */
+};
+
+/* Asynchronous page faults (pv/async_pf.c); the owner's. */
+struct kvm_vcpu_apf {
+	u64 en_msr, int_msr;
+	u32 sequence;			/* of tokens */
+	bool waiting;			/* for a page, in the fault: only an event goes before it */
+	bool unacknowledged;		/* "ready" was said, and its token not yet taken */
+	bool wake_all;			/* tell the guest to look after all its pages */
+};
+
 #define KVM_POLL_CONTROL_HOST	BIT_ULL(0)	/* the host may poll when the vcpu halts */
 
 /* ---- vcpu --------------------------------------------------------------------------------------- */
@@ -316,6 +331,8 @@ struct kvm_vcpu_arch {
 	struct kvm_vcpu_clock clock;	/* pv/clock.c */
 	struct kvm_vcpu_steal steal;	/* pv/steal_time.c */
 	struct kvm_vcpu_pv pv;		/* pv/features.c */
+	struct kvm_vcpu_pv_eoi pv_eoi;	/* pv/eoi.c */
+	struct kvm_vcpu_apf apf;	/* pv/async_pf.c */
 
 	/* other MSRs that live in memory (cpu/msr.c) */
 	u64 ia32_misc_enable;

@@ -12,6 +12,7 @@
 
 #include "../x86.h"
 #include "../irqchip/irqchip.h"
+#include "../pv/pv.h"
 #include "regs.h"
 #include "../trace.h"
 
@@ -312,8 +313,10 @@ static bool userspace_wants_window(struct kvm_vcpu *vcpu)
 
 int kvm_inject_events(struct kvm_vcpu *vcpu)
 {
-	bool busy = inject_again(vcpu);
+	bool busy;
 
+	kvm_pv_eoi_settle(vcpu);
+	busy = inject_again(vcpu);
 	vcpu->arch.must_exit = false;
 	if (vcpu->arch.exception.pending) {
 		if (!busy)
@@ -344,13 +347,20 @@ int kvm_inject_events(struct kvm_vcpu *vcpu)
 	if (userspace_wants_window(vcpu))
 		kvm_x86_ops.open_irq_window(vcpu);
 	watch_tpr(vcpu);
+	if (kvm_pv_eoi_wanted(vcpu))
+		kvm_pv_eoi_arm(vcpu);
 	return 1;
+}
+
+bool kvm_guest_interruptible(struct kvm_vcpu *vcpu)
+{
+	return !vcpu->arch.exception.pending && !event_in_delivery(vcpu) &&
+	       vendor(interrupt_allowed)(vcpu);
 }
 
 bool kvm_interrupt_ready(struct kvm_vcpu *vcpu)
 {
-	return !vcpu->arch.exception.pending && !event_in_delivery(vcpu) &&
-	       vendor(interrupt_allowed)(vcpu) && userspace_may_inject(vcpu);
+	return kvm_guest_interruptible(vcpu) && userspace_may_inject(vcpu);
 }
 
 bool kvm_vcpu_has_events(struct kvm_vcpu *vcpu)

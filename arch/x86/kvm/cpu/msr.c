@@ -673,20 +673,9 @@ static int msr_set(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 
 /* ---- accesses -------------------------------------------------------------------------------- */
 
-/*
- * Registers of the paravirtual interface that are not offered to guests in this version: VMMs
- * write the value that means "off" to some of them nevertheless.
- */
-static bool is_pv_msr(u32 index)
-{
-	return index >= MSR_KVM_ASYNC_PF_EN && index <= MSR_KVM_MIGRATION_CONTROL;
-}
-
 /* An MSR that nobody knows, with the parameter ignore_msrs: reads 0, swallows writes. */
-static noinline int msr_unknown(u32 index, u64 data, bool write, bool host)
+static noinline int msr_unknown(u32 index, u64 data, bool write)
 {
-	if (host && !data && is_pv_msr(index))
-		return 0;
 	if (!ignore_msrs)
 		return MSR_UNKNOWN;
 	if (report_ignored_msrs)
@@ -702,14 +691,14 @@ int kvm_get_msr(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 	if (likely(r != MSR_UNKNOWN))
 		return r;
 	*data = 0;
-	return msr_unknown(index, 0, false, host);
+	return msr_unknown(index, 0, false);
 }
 
 int kvm_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 {
 	int r = msr_set(vcpu, index, data, host);
 
-	return likely(r != MSR_UNKNOWN) ? r : msr_unknown(index, data, true, host);
+	return likely(r != MSR_UNKNOWN) ? r : msr_unknown(index, data, true);
 }
 
 /* ---- life of a vcpu -------------------------------------------------------------------------- */
@@ -752,7 +741,8 @@ static const u32 common_msrs[] = {
 	MTRRphysBase_MSR(6), MTRRphysMask_MSR(6), MTRRphysBase_MSR(7), MTRRphysMask_MSR(7),
 	MSR_K7_HWCR, MSR_AMD64_DE_CFG, MSR_AMD64_OSVW_ID_LENGTH, MSR_AMD64_OSVW_STATUS,
 	MSR_KVM_SYSTEM_TIME, MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME_NEW, MSR_KVM_WALL_CLOCK_NEW,
-	MSR_KVM_STEAL_TIME, MSR_KVM_POLL_CONTROL, MSR_KVM_MIGRATION_CONTROL,
+	MSR_KVM_STEAL_TIME, MSR_KVM_PV_EOI_EN, MSR_KVM_POLL_CONTROL, MSR_KVM_MIGRATION_CONTROL,
+	MSR_KVM_ASYNC_PF_INT, MSR_KVM_ASYNC_PF_EN, MSR_KVM_ASYNC_PF_ACK,
 };
 
 static const u32 vendor_msrs[] = {

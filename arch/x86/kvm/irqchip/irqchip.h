@@ -67,8 +67,16 @@ int kvm_lapic_set_state(struct kvm_vcpu *vcpu, const struct kvm_lapic_state *sta
 void kvm_lapic_to_vapic(struct kvm_vcpu *vcpu);
 void kvm_lapic_from_vapic(struct kvm_vcpu *vcpu);
 void kvm_lapic_timer_fired(struct kvm_vcpu *vcpu);	/* KVM_REQ_LAPIC_TIMER */
+void kvm_lapic_raise(struct kvm_vcpu *vcpu, u8 vector);	/* an edge, from the host itself */
 /* INIT and STARTUP that came in, applied to the vcpu; true when there was one. */
 bool kvm_lapic_take_signals(struct kvm_vcpu *vcpu);
+
+/*
+ * Something is in service whose end nobody but the APIC needs to know of, with nothing waiting behind
+ * it. End it: its vector, or -1.
+ */
+bool kvm_lapic_quiet_service(struct kvm_vcpu *vcpu);
+int kvm_lapic_end_interrupt(struct kvm_vcpu *vcpu);
 
 /* Is an interrupt waiting that the priorities let through, from the APIC or from the PIC? */
 bool kvm_irq_waiting(struct kvm_vcpu *vcpu);

@@ -12,6 +12,7 @@
 #include "irqchip.h"
 #include "../x86.h"
 #include "../cpu/cpuid.h"
+#include "../pv/pv.h"
 
 /* Faster periodic timers would only keep the host busy. */
 #define MIN_TIMER_PERIOD_NS	200000
@@ -139,6 +140,13 @@ int kvm_lapic_send(struct kvm *kvm, struct kvm_vcpu *sender, const struct apic_m
 out:
 	rcu_read_unlock();
 	return result;
+}
+
+void kvm_lapic_raise(struct kvm_vcpu *vcpu, u8 vector)
+{
+	const struct apic_msg msg = { .mode = APIC_MSG_FIXED, .vector = vector, .assert = true };
+
+	deliver(vcpu, &msg);
 }
 
 struct kvm_vcpu *kvm_lapic_find(struct kvm *kvm, u32 id)
@@ -269,6 +277,7 @@ bool kvm_lapic_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int len, void *da
 		return false;
 	if (unlikely(lapic_mode(&apic->regs) != LAPIC_XAPIC))
 		return absent_mmio(vcpu, len, data, write);
+	kvm_pv_eoi_settle(vcpu);
 	if (unlikely(vcpu->arch.report_tpr) && offset_in_page(gpa) == LAPIC_TPR)
 		note_tpr_access(vcpu, write);
 	if (write) {
@@ -289,6 +298,7 @@ int kvm_lapic_get_msr(struct kvm_vcpu *vcpu, u32 msr, u64 *data)
 
 	if (!apic)
 		return 1;
+	kvm_pv_eoi_settle(vcpu);
 	if (msr == MSR_IA32_TSC_DEADLINE) {
 		*data = lapic_deadline_read(&apic->regs);
 		return 0;
@@ -303,6 +313,7 @@ int kvm_lapic_set_msr(struct kvm_vcpu *vcpu, u32 msr, u64 data)
 
 	if (!apic)
 		return 1;
+	kvm_pv_eoi_settle(vcpu);
 	if (msr == MSR_IA32_TSC_DEADLINE)
 		fx.todo = lapic_deadline_write(&apic->regs, data);
 	else if (!lapic_msr_write(&apic->regs, msr, data, ktime_get_ns(), &fx))
@@ -417,6 +428,26 @@ int kvm_irq_take(struct kvm_vcpu *vcpu)
 	if (vector >= 0)
 		lapic_acknowledge(&vcpu->arch.lapic->regs, vector);
 	return vector;
+}
+
+bool kvm_lapic_quiet_service(struct kvm_vcpu *vcpu)
+{
+	struct lapic_regs *l = &vcpu->arch.lapic->regs;
+	int vector = lapic_highest_isr(l);
+
+	return vector >= 0 && lapic_mode(l) >= LAPIC_XAPIC && lapic_highest_irr(l) < 0 &&
+	       !lapic_level_triggered(l, vector) && !kvm_pit_waits(vcpu->kvm);
+}
+
+int kvm_lapic_end_interrupt(struct kvm_vcpu *vcpu)
+{
+	struct lapic_effects fx = {
+		.todo = LAPIC_DO_EOI | LAPIC_DO_CHECK,
+		.eoi = lapic_end_of_interrupt(&vcpu->arch.lapic->regs),
+	};
+
+	carry_out(vcpu, &fx);
+	return fx.eoi.vector;
 }
 
 /* ---- INIT and STARTUP ---------------------------------------------------------------------------------------- */

@@ -219,6 +219,11 @@ static inline void lapic_set_reg(struct lapic_regs *l, u32 offset, u32 val)
 	apic_write_once(l->page[offset / 4], val);
 }
 
+static inline bool lapic_level_triggered(const struct lapic_regs *l, u8 vector)
+{
+	return lapic_reg(l, LAPIC_TMR + vector / 32 * 0x10) >> vector % 32 & 1;
+}
+
 static inline enum lapic_mode lapic_mode(const struct lapic_regs *l)
 {
 	return (apic_read_once(l->base) & (LAPIC_BASE_EXTD | LAPIC_BASE_ENABLE)) >> 10;

@@ -9,6 +9,7 @@
 #include <linux/sched/signal.h>
 
 #include "internal.h"
+#include "../pv/pv.h"
 #include "../trace.h"
 
 /* The entry of the MMIO cache for a frame of an address space; never 0. */
@@ -149,6 +150,22 @@ int kvm_fault_no_page(struct kvm_vcpu *vcpu, struct kvm_fault *fault, int error)
 	}
 }
 
+/* -EAGAIN: the page comes later, and the guest does something else or waits. */
+static int fault_get_page(struct kvm_vcpu *vcpu, struct kvm_fault *fault)
+{
+	unsigned int flags = KVM_PAGE_INTERRUPTIBLE | (fault->write ? KVM_PAGE_WRITE : 0);
+	int r;
+
+	if (kvm_apf_possible(vcpu)) {
+		r = kvm_guest_page_get(fault->slot, fault->gfn, flags | KVM_PAGE_NOWAIT,
+				       &fault->page);
+		if (r != -EAGAIN ||
+		    kvm_apf_begin(vcpu, fault->gfn, fault->page.hva, fault->write))
+			return r;
+	}
+	return kvm_guest_page_get(fault->slot, fault->gfn, flags, &fault->page);
+}
+
 static int fault_map(struct kvm_vcpu *vcpu, struct kvm_fault *fault)
 {
 	struct kvm *kvm = vcpu->kvm;
@@ -161,9 +178,7 @@ static int fault_map(struct kvm_vcpu *vcpu, struct kvm_fault *fault)
 		return r;
 
 	seq = kvm_mmu_notifier_seq(kvm);
-	r = kvm_guest_page_get(fault->slot, fault->gfn,
-			       KVM_PAGE_INTERRUPTIBLE | (fault->write ? KVM_PAGE_WRITE : 0),
-			       &fault->page);
+	r = fault_get_page(vcpu, fault);
 	if (r)
 		return kvm_fault_no_page(vcpu, fault, r);
 

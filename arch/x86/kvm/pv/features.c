@@ -13,9 +13,10 @@ u32 kvm_pv_features(void)
 {
 	u32 features = BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_NOP_IO_DELAY) |
 		       BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT) |
-		       BIT(KVM_FEATURE_PV_UNHALT) | BIT(KVM_FEATURE_PV_SEND_IPI) |
-		       BIT(KVM_FEATURE_POLL_CONTROL) | BIT(KVM_FEATURE_PV_SCHED_YIELD) |
-		       BIT(KVM_FEATURE_MIGRATION_CONTROL);
+		       BIT(KVM_FEATURE_ASYNC_PF) | BIT(KVM_FEATURE_ASYNC_PF_INT) |
+		       BIT(KVM_FEATURE_PV_EOI) | BIT(KVM_FEATURE_PV_UNHALT) |
+		       BIT(KVM_FEATURE_PV_SEND_IPI) | BIT(KVM_FEATURE_POLL_CONTROL) |
+		       BIT(KVM_FEATURE_PV_SCHED_YIELD) | BIT(KVM_FEATURE_MIGRATION_CONTROL);
 
 	/* The wish for a flush is left in the structure of steal time. */
 	if (kvm_steal_time_offered())
@@ -43,6 +44,13 @@ static int msr_feature(u32 index)
 		return KVM_FEATURE_CLOCKSOURCE2;
 	case MSR_KVM_STEAL_TIME:
 		return KVM_FEATURE_STEAL_TIME;
+	case MSR_KVM_ASYNC_PF_EN:
+		return KVM_FEATURE_ASYNC_PF;
+	case MSR_KVM_ASYNC_PF_INT:
+	case MSR_KVM_ASYNC_PF_ACK:
+		return KVM_FEATURE_ASYNC_PF_INT;
+	case MSR_KVM_PV_EOI_EN:
+		return KVM_FEATURE_PV_EOI;
 	case MSR_KVM_POLL_CONTROL:
 		return KVM_FEATURE_POLL_CONTROL;
 	case MSR_KVM_MIGRATION_CONTROL:
@@ -66,6 +74,14 @@ int kvm_pv_get_msr(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 	case MSR_KVM_STEAL_TIME:
 		*data = vcpu->arch.steal.msr;
 		return 0;
+	case MSR_KVM_ASYNC_PF_EN:
+	case MSR_KVM_ASYNC_PF_INT:
+	case MSR_KVM_ASYNC_PF_ACK:
+		*data = kvm_apf_get_msr(vcpu, index);
+		return 0;
+	case MSR_KVM_PV_EOI_EN:
+		*data = vcpu->arch.pv_eoi.msr;
+		return 0;
 	case MSR_KVM_POLL_CONTROL:
 		*data = vcpu->arch.pv.poll_control;
 		return 0;
@@ -86,6 +102,12 @@ int kvm_pv_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 	switch (index) {
 	case MSR_KVM_STEAL_TIME:
 		return kvm_steal_time_set_msr(vcpu, data);
+	case MSR_KVM_ASYNC_PF_EN:
+	case MSR_KVM_ASYNC_PF_INT:
+	case MSR_KVM_ASYNC_PF_ACK:
+		return kvm_apf_set_msr(vcpu, index, data, host);
+	case MSR_KVM_PV_EOI_EN:
+		return kvm_pv_eoi_set_msr(vcpu, data);
 	case MSR_KVM_POLL_CONTROL:
 		if (data & ~KVM_POLL_CONTROL_HOST)
 			return 1;
@@ -102,10 +124,10 @@ int kvm_pv_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 	}
 }
 
-/* A guest that polls itself does not want the host to do it once more. */
+/* A guest that polls itself does not want the host to do it once more; pages take their time. */
 bool kvm_arch_vcpu_polls(struct kvm_vcpu *vcpu)
 {
-	return vcpu->arch.pv.poll_control & KVM_POLL_CONTROL_HOST;
+	return (vcpu->arch.pv.poll_control & KVM_POLL_CONTROL_HOST) && !vcpu->arch.apf.waiting;
 }
 
 /* No guest's memory is encrypted: all may be moved, unless the guest says otherwise. */
@@ -125,5 +147,9 @@ void kvm_pv_reset(struct kvm_vcpu *vcpu)
 {
 	vcpu->arch.clock.msr = 0;
 	vcpu->arch.steal.msr = 0;
+	vcpu->arch.pv_eoi = (struct kvm_vcpu_pv_eoi) { };
+	kvm_apf_reset(vcpu);
+	vcpu->arch.apf.en_msr = 0;
+	vcpu->arch.apf.int_msr = 0;
 	WRITE_ONCE(vcpu->arch.pv.unhalted, false);
 }

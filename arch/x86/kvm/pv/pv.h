@@ -8,6 +8,17 @@
 
 #include <linux/kvm_host.h>
 
+/* ---- async_pf.c ------------------------------------------------------------------------------ */
+
+/* A fault that would have to wait need not be waited for. */
+bool kvm_apf_possible(struct kvm_vcpu *vcpu);
+/* Of such a fault: the guest is told, or has waited; it faults again if need be. False: neither. */
+bool kvm_apf_begin(struct kvm_vcpu *vcpu, gfn_t gfn, hva_t hva, bool write);
+void kvm_apf_deliver(struct kvm_vcpu *vcpu);		/* KVM_REQ_ASYNC_PF */
+u64 kvm_apf_get_msr(struct kvm_vcpu *vcpu, u32 index);
+int kvm_apf_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host);
+void kvm_apf_reset(struct kvm_vcpu *vcpu);
+
 /* ---- features.c ------------------------------------------------------------------------------ */
 
 u32 kvm_pv_features(void);		/* what is offered: EAX of CPUID leaf KVM_CPUID_FEATURES */
@@ -46,6 +57,24 @@ int kvm_clock_set(struct kvm *kvm, const struct kvm_clock_data *data);	/* KVM_SE
 int kvm_clock_guest_stopped(struct kvm_vcpu *vcpu);			/* KVM_KVMCLOCK_CTRL */
 /* The time of day and the guest's TSC at one moment; false: the host's clock is not the TSC. */
 bool kvm_clock_pair(struct kvm_vcpu *vcpu, struct kvm_clock_pairing *pairing);
+
+/* ---- eoi.c ----------------------------------------------------------------------------------- */
+
+void kvm_pv_eoi_take(struct kvm_vcpu *vcpu);
+void kvm_pv_eoi_arm(struct kvm_vcpu *vcpu);
+int kvm_pv_eoi_set_msr(struct kvm_vcpu *vcpu, u64 data);
+
+static inline bool kvm_pv_eoi_wanted(struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.pv_eoi.msr & KVM_MSR_ENABLED;
+}
+
+/* What is in service, and the word, are as they would be without it. Owner, may sleep. */
+static inline void kvm_pv_eoi_settle(struct kvm_vcpu *vcpu)
+{
+	if (unlikely(vcpu->arch.pv_eoi.armed))
+		kvm_pv_eoi_take(vcpu);
+}
 
 /* ---- steal_time.c ---------------------------------------------------------------------------- */
 
