@@ -157,19 +157,15 @@ static int enable_split_irqchip(struct kvm *kvm, u64 nr_routes)
 	return r;
 }
 
+/* Vcpus that are there already go on as before, as the ABI of this version has it. */
 static int disable_exits(struct kvm *kvm, u64 exits)
 {
-	int r = -EINVAL;
-
 	if (exits & ~(u64)dispensable_exits())
 		return -EINVAL;
 	mutex_lock(&kvm->lock);
-	if (!kvm->created_vcpus) {
-		kvm->arch.exits_disabled |= exits;
-		r = 0;
-	}
+	WRITE_ONCE(kvm->arch.exits_disabled, kvm->arch.exits_disabled | exits);
 	mutex_unlock(&kvm->lock);
-	return r;
+	return 0;
 }
 
 static int set_apic_bus_ns(struct kvm *kvm, u64 ns)

@@ -402,7 +402,7 @@ struct kvm_arch {
 	u64 x2apic_api;				/* KVM_CAP_X2APIC_API's flags */
 	u32 apic_bus_ns;			/* period of the APIC timers' clock; set before vcpus */
 	u32 userspace_pins;			/* split: so many GSIs are pins of userspace's IOAPIC */
-	u32 exits_disabled;			/* KVM_X86_DISABLE_EXITS_*; set before vcpus */
+	u32 exits_disabled;			/* KVM_X86_DISABLE_EXITS_*, of vcpus to come */
 	u32 max_vcpu_ids;
 	raw_spinlock_t tsc_lock;	/* the fields below */
 	u64 tsc_generation;		/* writes that did not join the vcpus before; 0: none yet */

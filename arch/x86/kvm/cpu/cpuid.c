@@ -669,7 +669,25 @@ static void assign_bit32(u32 *word, unsigned int feature, bool value)
 		*word |= BIT(feature % 32);
 }
 
-/* The bits and sizes that follow the guest's own registers. */
+/*
+ * The leaf after the one with KVM's signature, which has its usual place unless userspace shows the
+ * guest another hypervisor there.
+ */
+static struct kvm_cpuid_entry2 *cpuid_pv_leaf(struct kvm_guest_cpuid *c)
+{
+	struct kvm_cpuid_entry2 *e, *end = c->entries + c->nent;
+
+	for (e = c->entries; e < end; e++) {
+		if ((e->function & ~0xff00u) != KVM_CPUID_SIGNATURE ||
+		    memcmp(&e->ebx, KVM_SIGNATURE, 4) || memcmp(&e->ecx, &KVM_SIGNATURE[4], 4) ||
+		    memcmp(&e->edx, &KVM_SIGNATURE[8], 4))
+			continue;
+		return cpuid_lookup(c, e->function + (KVM_CPUID_FEATURES - KVM_CPUID_SIGNATURE), 0);
+	}
+	return NULL;
+}
+
+/* The bits and sizes that follow the guest's own registers, and the VM's configuration. */
 static void cpuid_apply_runtime(struct kvm_vcpu *vcpu, struct kvm_guest_cpuid *c)
 {
 	unsigned long cr4 = kvm_read_cr4(vcpu);
@@ -686,6 +704,11 @@ static void cpuid_apply_runtime(struct kvm_vcpu *vcpu, struct kvm_guest_cpuid *c
 			assign_bit32(&e->ecx, X86_FEATURE_MWAIT,
 				     vcpu->arch.ia32_misc_enable & MSR_IA32_MISC_ENABLE_MWAIT);
 	}
+
+	/* A halt that does not exit is not ended by a call. */
+	e = cpuid_pv_leaf(c);
+	if (e && (READ_ONCE(vcpu->kvm->arch.exits_disabled) & KVM_X86_DISABLE_EXITS_HLT))
+		e->eax &= ~BIT(KVM_FEATURE_PV_UNHALT);
 
 	e = cpuid_lookup(c, 7, 0);
 	if (e && e->ecx & BIT(X86_FEATURE_PKU % 32))
@@ -760,25 +783,6 @@ static bool vendor_string_is(const struct kvm_cpuid_entry2 *e, const char *name)
 	       !memcmp(&e->ecx, name + 8, 4);
 }
 
-/*
- * The leaf after the one with KVM's signature, which has its usual place unless userspace shows the
- * guest another hypervisor there.
- */
-static u32 cpuid_pv_features(struct kvm_guest_cpuid *c)
-{
-	struct kvm_cpuid_entry2 *e, *end = c->entries + c->nent;
-
-	for (e = c->entries; e < end; e++) {
-		if ((e->function & ~0xff00u) != KVM_CPUID_SIGNATURE ||
-		    memcmp(&e->ebx, KVM_SIGNATURE, 4) || memcmp(&e->ecx, &KVM_SIGNATURE[4], 4) ||
-		    memcmp(&e->edx, &KVM_SIGNATURE[8], 4))
-			continue;
-		e = cpuid_lookup(c, e->function + (KVM_CPUID_FEATURES - KVM_CPUID_SIGNATURE), 0);
-		return e ? e->eax : 0;
-	}
-	return 0;
-}
-
 /* Everything that is kept ready because somebody asks for it often. */
 static void cpuid_digest(struct kvm_guest_cpuid *c)
 {
@@ -803,7 +807,8 @@ static void cpuid_digest(struct kvm_guest_cpuid *c)
 	e = cpuid_lookup(c, 0xd, 1);
 	c->xss_allowed = e ? (e->ecx | (u64)e->edx << 32) & kvm_hw.supported_xss : 0;
 	c->cr4_reserved = cpuid_cr4_reserved(c);
-	c->pv_features = cpuid_pv_features(c);
+	e = cpuid_pv_leaf(c);
+	c->pv_features = e ? e->eax : 0;
 }
 
 void kvm_cpuid_vcpu_init(struct kvm_vcpu *vcpu)
