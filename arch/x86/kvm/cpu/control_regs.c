@@ -39,6 +39,9 @@ bool kvm_load_pdptrs(struct kvm_vcpu *vcpu, unsigned long cr3)
 	for (i = 0; i < ARRAY_SIZE(pdptr); i++)
 		if ((pdptr[i] & 1) && (pdptr[i] & reserved))
 			return false;
+	/* Shadow paging starts from these, also when CR3 is the same as before. */
+	if (!kvm_hw.npt && memcmp(vcpu->arch.mmu.pdptrs, pdptr, sizeof(pdptr)))
+		kvm_mmu_unload(vcpu);
 	memcpy(vcpu->arch.mmu.pdptrs, pdptr, sizeof(pdptr));
 	vcpu->arch.stale &= ~BIT(KVM_LAZY_PDPTRS);
 	return true;

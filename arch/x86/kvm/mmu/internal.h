@@ -155,7 +155,6 @@ void kvm_rmap_collapse(struct kvm_zap *zap, struct kvm_memory_slot *slot);
 void kvm_shadow_drop(struct kvm_zap *zap, u64 *sptep);
 void kvm_shadow_zap(struct kvm_zap *zap, struct kvm_mmu_page *sp);
 void kvm_shadow_zap_slot(struct kvm_zap *zap, const struct kvm_memory_slot *slot);
-void kvm_shadow_zap_all(struct kvm_zap *zap);
 void kvm_shadow_zap_homeless(struct kvm *kvm);	/* takes the lock itself */
 
 /* shadow_root.c */

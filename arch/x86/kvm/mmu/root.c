@@ -33,7 +33,7 @@ void kvm_arch_mmu_release(struct kvm *kvm)
 
 	write_lock(&kvm->mmu_lock);
 	kvm_zap_begin(&zap, kvm);
-	kvm_shadow_zap_all(&zap);
+	kvm_shadow_zap_slot(&zap, NULL);
 	if (kvm_zap_end(&zap))
 		kvm_flush_remote_tlbs(kvm);
 	list_splice_init(&kvm->arch.mmu.roots, &old);

@@ -154,11 +154,13 @@ void kvm_shadow_zap(struct kvm_zap *zap, struct kvm_mmu_page *sp)
 
 static bool in_slot(const struct kvm_mmu_page *sp, const struct kvm_memory_slot *slot)
 {
+	if (!slot)
+		return true;
 	return sp->role.as_id == slot->as_id && !sp->role.direct &&
 	       sp->gfn - slot->base_gfn < slot->npages;
 }
 
-/* Tables made from the guest's tables in the slot. */
+/* Tables made from the guest's tables in the slot; without one, all. */
 void kvm_shadow_zap_slot(struct kvm_zap *zap, const struct kvm_memory_slot *slot)
 {
 	struct list_head *pages = &zap->kvm->arch.mmu.pages;
@@ -167,23 +169,6 @@ void kvm_shadow_zap_slot(struct kvm_zap *zap, const struct kvm_memory_slot *slot
 again:
 	list_for_each_entry_safe(sp, next, pages, link) {
 		if (!sp->shadow || !in_slot(sp, slot))
-			continue;
-		kvm_shadow_zap(zap, sp);
-		if (need_resched() || rwlock_needbreak(&zap->kvm->mmu_lock)) {
-			kvm_zap_pause(zap);
-			goto again;
-		}
-	}
-}
-
-void kvm_shadow_zap_all(struct kvm_zap *zap)
-{
-	struct list_head *pages = &zap->kvm->arch.mmu.pages;
-	struct kvm_mmu_page *sp, *next;
-
-again:
-	list_for_each_entry_safe(sp, next, pages, link) {
-		if (!sp->shadow)
 			continue;
 		kvm_shadow_zap(zap, sp);
 		if (need_resched() || rwlock_needbreak(&zap->kvm->mmu_lock)) {

@@ -7,6 +7,8 @@
  * (the four pointers), 5.3.
  */
 #include <linux/gfp.h>
+#include <linux/mem_encrypt.h>
+#include <linux/set_memory.h>
 
 #include "../cpu/cpuid.h"
 #include "shadow.h"
@@ -167,6 +169,11 @@ int kvm_shadow_vcpu_create(struct kvm_vcpu *vcpu)
 
 	if (!page)
 		return -ENOMEM;
+	/* Nor has it the bit that says that a page is encrypted. */
+	if (sme_me_mask && set_memory_decrypted((unsigned long)page_address(page), 1)) {
+		__free_page(page);
+		return -ENOMEM;
+	}
 	vcpu->arch.mmu.legacy_root = page_address(page);
 	return 0;
 }
@@ -183,5 +190,7 @@ void kvm_shadow_vcpu_destroy(struct kvm_vcpu *vcpu)
 	}
 	write_unlock(&vcpu->kvm->mmu_lock);
 	kvm_rmap_cache_free(&mmu->chunk_cache);
-	free_page((unsigned long)mmu->legacy_root);
+	/* A page that cannot be encrypted again must not be used for anything else. */
+	if (!sme_me_mask || !set_memory_encrypted((unsigned long)mmu->legacy_root, 1))
+		free_page((unsigned long)mmu->legacy_root);
 }

@@ -88,7 +88,6 @@ void kvm_shadow_mode_changed(struct kvm_vcpu *vcpu) { }
 void kvm_shadow_vcpu_destroy(struct kvm_vcpu *vcpu) { }
 void kvm_shadow_zap(struct kvm_zap *zap, struct kvm_mmu_page *sp) { }
 void kvm_shadow_zap_slot(struct kvm_zap *zap, const struct kvm_memory_slot *slot) { }
-void kvm_shadow_zap_all(struct kvm_zap *zap) { }
 void kvm_shadow_zap_homeless(struct kvm *kvm) { }
 
 unsigned long get_zeroed_page(int gfp)
