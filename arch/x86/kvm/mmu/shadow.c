@@ -87,15 +87,20 @@ static void drop_all(struct kvm_zap *zap, struct kvm_rmap *rmap)
  */
 static bool entry_changed(struct kvm_vcpu *vcpu, struct shadow_fault *f, int level)
 {
-	u64 now, diff;
+	u64 was = f->w.entry[level], gpa = f->w.entry_gpa[level], now;
 
 	if (f->w.paging->levels == 3 && level == 3)
 		return false;
-	if (!kvm_walk_reread(vcpu, f->w.entry_gpa[level], f->w.paging->pae ? 8 : 4, &now))
+	if (!kvm_walk_reread(vcpu, gpa, f->w.paging->pae ? 8 : 4, &now))
 		return true;
-	diff = now ^ f->w.entry[level];
-	/* The walk saw accessed and dirty set, or set them; others may set dirty. */
-	return level == f->w.leaf && (f->w.entry[level] & GPTE_DIRTY) ? diff : diff & ~GPTE_DIRTY;
+	if (likely(now == was))
+		return false;
+	/* The walk saw accessed and dirty set, or set them where it could; others may set dirty. */
+	if ((now ^ was) & ~(GPTE_ACCESSED | GPTE_DIRTY))
+		return true;
+	if (READ_ONCE(kvm_vcpu_memslot(vcpu, gpa_to_gfn(gpa))->flags) & KVM_MEM_READONLY)
+		return false;
+	return !(now & GPTE_ACCESSED) || (level == f->w.leaf && (was & ~now & GPTE_DIRTY));
 }
 
 /* The table below entry @level on the way to the fault: which frame it is made of, and what it is. */
@@ -327,6 +332,13 @@ static u32 kind_of_access(struct kvm_vcpu *vcpu, u64 error_code)
 	return kind;
 }
 
+/* The write was the processor's own, of an event's frame: there is no instruction to emulate. */
+static bool is_delivering(const struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.exception.injected || vcpu->arch.interrupt.injected ||
+	       vcpu->arch.nmi_injected;
+}
+
 int kvm_mmu_guest_fault(struct kvm_vcpu *vcpu, gva_t gva, u64 error_code, void *insn,
 			int insn_len)
 {
@@ -362,6 +374,10 @@ int kvm_mmu_guest_fault(struct kvm_vcpu *vcpu, gva_t gva, u64 error_code, void *
 	r = fault_map(vcpu, &f);
 	if (r != 1 || !f.emulate)
 		return r;
+	if (is_delivering(vcpu)) {
+		kvm_mmu_release_table(vcpu, map->gfn);
+		return 1;
+	}
 	return kvm_fault_emulate(vcpu, f.gpa, KVM_EMULATE_PF | KVM_EMULATE_TABLE, insn, insn_len);
 }
 EXPORT_SYMBOL_GPL(kvm_mmu_guest_fault);
