@@ -201,6 +201,7 @@ struct kvm_memory_slot {
 	hva_t userspace_addr;
 	u32 flags;
 	u16 as_id;
+	unsigned long *dirty_bitmap;
 	struct kvm_arch_memory_slot arch;
 };
 #define kvm_memslot_hva(slot, gfn) \

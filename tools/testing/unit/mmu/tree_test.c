@@ -343,6 +343,7 @@ static void switch_log(bool on)
 	unsigned int k;
 
 	slot.flags = on ? KVM_MEM_LOG_DIRTY_PAGES : 0;
+	slot.dirty_bitmap = on ? (unsigned long *)dirty : NULL;	/* that there is one matters */
 	if (on)
 		memset(dirty, vm.manual_dirty_log_protect ? 1 : 0, sizeof(dirty));
 	kvm_arch_memslot_changed(&vm, &slot, old);
