@@ -385,6 +385,142 @@ static void vm_state(void)
 	check_equal(bitmap[0], (1 << (SIDE_SIZE / PAGE)) - 1);
 }
 
+/* What can be made once is made in a VM of its own each time: an operation on a VM without vcpus. */
+static bool once_failing(int kvm, struct faulty *f, unsigned int number, int (*make)(int vm))
+{
+	int vm = must(ioctl(kvm, KVM_CREATE_VM, 0));
+	bool injected;
+	long result;
+
+	injected = faulty_call(f, number, result, make(vm));
+	/* A failed one leaves nothing behind that would be in the way. */
+	if (result < 0)
+		must(make(vm));
+	must(close(vm));
+	return injected;
+}
+
+static void repeat_once(int kvm, const char *name, int (*make)(int vm))
+{
+	struct faulty f = { .name = name };
+	unsigned int number;
+
+	for (unsigned int pass = 0; pass < PASSES; pass++)
+		for (number = 1; once_failing(kvm, &f, number, make); )
+			number++;
+	report(&f);
+}
+
+static int make_irqchip(int vm)
+{
+	return ioctl(vm, KVM_CREATE_IRQCHIP, 0);
+}
+
+/* The controllers are there from the first try on. */
+static int make_pit(int vm)
+{
+	struct kvm_pit_config config = { .flags = KVM_PIT_SPEAKER_DUMMY };
+
+	if (ioctl(vm, KVM_CREATE_IRQCHIP, 0) && errno != EEXIST)
+		return -1;
+	return ioctl(vm, KVM_CREATE_PIT2, &config);
+}
+
+static int make_vcpu(int vm)
+{
+	int fd;
+
+	if (ioctl(vm, KVM_CREATE_IRQCHIP, 0) && errno != EEXIST)
+		return -1;
+	fd = ioctl(vm, KVM_CREATE_VCPU, 0);
+	if (fd >= 0)
+		must(close(fd));
+	return fd < 0 ? -1 : 0;
+}
+
+static void make_controllers(void)
+{
+	int kvm;
+
+	need_faults();
+	kvm = open_kvm();
+	NEED(kvm, KVM_CAP_IRQCHIP);
+	repeat_once(kvm, "KVM_CREATE_IRQCHIP", make_irqchip);
+	repeat_once(kvm, "KVM_CREATE_PIT2", make_pit);
+	repeat_once(kvm, "KVM_CREATE_VCPU with a local APIC", make_vcpu);
+}
+
+static int set_irqfd(int vm, int event, int resample, uint32_t flags)
+{
+	struct kvm_irqfd args = {
+		.fd = event, .gsi = 20, .flags = flags, .resamplefd = resample,
+	};
+
+	return ioctl(vm, KVM_IRQFD, &args);
+}
+
+static int set_doorbell(int vm, int event, uint32_t flags)
+{
+	struct kvm_ioeventfd args = { .addr = GUEST_MMIO, .len = 4, .fd = event, .flags = flags };
+
+	return ioctl(vm, KVM_IOEVENTFD, &args);
+}
+
+static int make_device(int vm)
+{
+	struct kvm_create_device args = { .type = KVM_DEV_TYPE_VFIO };
+
+	return ioctl(vm, KVM_CREATE_DEVICE, &args) ? -1 : (int)args.fd;
+}
+
+static void controllers(void)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entry[2];
+	} table = {
+		.head.nr = 2,
+		.entry = {
+			{ .gsi = 20, .type = KVM_IRQ_ROUTING_IRQCHIP,
+			  .u.irqchip = { KVM_IRQCHIP_IOAPIC, 20 } },
+			{ .gsi = 100, .type = KVM_IRQ_ROUTING_MSI,
+			  .u.msi = { .address_lo = 0xfee00000, .data = 0x51 } },
+		},
+	};
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+	int kvm, vm, vcpu, event = eventfd(0, 0), resample = eventfd(0, 0);
+	struct kvm_lapic_state lapic;
+	struct kvm_pit_state2 pit;
+
+	need_faults();
+	kvm = open_kvm();
+	NEED(kvm, KVM_CAP_IRQCHIP);
+	vm = must(ioctl(kvm, KVM_CREATE_VM, 0));
+	must(make_pit(vm));
+	vcpu = must(ioctl(vm, KVM_CREATE_VCPU, 0));
+	repeat_call("KVM_SET_GSI_ROUTING", ioctl(vm, KVM_SET_GSI_ROUTING, &table));
+	repeat_undone("KVM_IRQFD", set_irqfd(vm, event, 0, 0),
+		      must(set_irqfd(vm, event, 0, KVM_IRQFD_FLAG_DEASSIGN)));
+	repeat_undone("KVM_IRQFD with resampling",
+		      set_irqfd(vm, event, resample, KVM_IRQFD_FLAG_RESAMPLE),
+		      must(set_irqfd(vm, event, 0, KVM_IRQFD_FLAG_DEASSIGN)));
+	must(set_irqfd(vm, event, 0, 0));
+	repeat_sure(set_irqfd(vm, event, 0, KVM_IRQFD_FLAG_DEASSIGN),
+		    must(set_irqfd(vm, event, 0, 0)));
+	repeat_undone("KVM_IOEVENTFD", set_doorbell(vm, event, 0),
+		      must(set_doorbell(vm, event, KVM_IOEVENTFD_FLAG_DEASSIGN)));
+	must(set_doorbell(vm, event, 0));
+	repeat_sure(set_doorbell(vm, event, KVM_IOEVENTFD_FLAG_DEASSIGN),
+		    must(set_doorbell(vm, event, 0)));
+	repeat_call("KVM_GET_IRQCHIP", ioctl(vm, KVM_GET_IRQCHIP, &chip));
+	repeat_call("KVM_SET_IRQCHIP", ioctl(vm, KVM_SET_IRQCHIP, &chip));
+	repeat_call("KVM_GET_LAPIC", ioctl(vcpu, KVM_GET_LAPIC, &lapic));
+	repeat_call("KVM_SET_LAPIC", ioctl(vcpu, KVM_SET_LAPIC, &lapic));
+	repeat_call("KVM_GET_PIT2", ioctl(vm, KVM_GET_PIT2, &pit));
+	repeat_call("KVM_SET_PIT2", ioctl(vm, KVM_SET_PIT2, &pit));
+	repeat_open("KVM_CREATE_DEVICE", make_device(vm));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -394,6 +530,8 @@ int main(int argc, char **argv)
 		{ "running", run, 300 },
 		{ "the state of a vcpu", vcpu_state, 120 },
 		{ "the state of a VM", vm_state, 120 },
+		{ "making interrupt controllers", make_controllers, 300 },
+		{ "interrupt controllers and event wiring", controllers, 120 },
 	};
 
 	return RUN_CASES("faults", cases);
