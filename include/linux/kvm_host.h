@@ -380,6 +380,7 @@ struct kvm {
 	/* vcpu.c: vcpu_array by index; entries are complete when online_vcpus covers them */
 	struct xarray vcpu_array;
 	int created_vcpus;		/* lock */
+	unsigned int last_helped;	/* index, a hint: spin.c */
 	atomic_t online_vcpus;
 
 	struct kvm_io_bus __rcu *buses[KVM_NR_BUSES];
@@ -473,6 +474,8 @@ struct kvm_vcpu {
 	bool srcu_held;
 	bool scheduled_out;		/* between the preempt notifiers */
 	bool preempted;			/* and it was not a voluntary sleep */
+	bool preempted_in_kernel;	/* the guest's */
+	bool spinning, passed_over;	/* spin.c */
 	bool ready;			/* halted, woken, not yet run */
 	bool sigset_active;
 	bool wants_to_run;		/* in KVM_RUN and immediate_exit was clear */
@@ -548,6 +551,8 @@ void kvm_vcpu_kick(struct kvm_vcpu *vcpu);
 bool kvm_vcpu_yield_to(struct kvm_vcpu *target);
 /* Block until kvm_arch_vcpu_runnable(), a signal or a request, polling first. Releases srcu. */
 void kvm_vcpu_halt(struct kvm_vcpu *vcpu);
+/* The vcpu waits for another one in a loop, @kernel: of the guest's kernel. Releases srcu; may sleep. */
+void kvm_vcpu_spins(struct kvm_vcpu *vcpu, bool kernel);
 /* Do what the host wants done before the guest is entered (see host_work.c). 0; -EINTR with
  * run->exit_reason set when a signal is pending. Releases srcu; may sleep. */
 int kvm_serve_host(struct kvm_vcpu *vcpu);
@@ -678,6 +683,8 @@ void kvm_arch_vcpu_put(struct kvm_vcpu *vcpu);
 bool kvm_arch_vcpu_runnable(struct kvm_vcpu *vcpu);
 /* False: the vcpu is to sleep at once when it halts. */
 bool kvm_arch_vcpu_polls(struct kvm_vcpu *vcpu);
+/* The guest is at its most privileged level; the vcpu is loaded. */
+bool kvm_arch_vcpu_in_kernel(struct kvm_vcpu *vcpu);
 /* Page @pgoff of the vcpu mapping beyond kvm_run and the coalesced ring, or NULL. */
 struct page *kvm_arch_vcpu_page(struct kvm_vcpu *vcpu, pgoff_t pgoff);
 

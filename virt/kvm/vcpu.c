@@ -82,6 +82,7 @@ static void notify_sched_out(struct preempt_notifier *pn, struct task_struct *ne
 
 	WRITE_ONCE(vcpu->scheduled_out, true);
 	if (task_is_runnable(current) && vcpu->wants_to_run) {
+		WRITE_ONCE(vcpu->preempted_in_kernel, kvm_arch_vcpu_in_kernel(vcpu));
 		WRITE_ONCE(vcpu->preempted, true);
 		WRITE_ONCE(vcpu->ready, true);
 	}

@@ -353,6 +353,11 @@ static bool has_reason(struct kvm_vcpu *vcpu)
 	       ((vcpu->arch.rflags & X86_EFLAGS_IF) && kvm_irq_waiting(vcpu));
 }
 
+bool kvm_arch_vcpu_in_kernel(struct kvm_vcpu *vcpu)
+{
+	return !vendor(cpl)(vcpu);
+}
+
 bool kvm_arch_vcpu_runnable(struct kvm_vcpu *vcpu)
 {
 	switch (vcpu->arch.mp_state) {
