@@ -343,7 +343,6 @@ void kvm_irq_ack_unregister(struct kvm *kvm, struct kvm_irq_ack_notifier *notifi
 /* An interrupt of the pin was acknowledged; the caller holds no lock that setting a line takes. */
 void kvm_irq_acked(struct kvm *kvm, unsigned int chip, unsigned int pin);
 void kvm_irq_acked_gsi(struct kvm *kvm, u32 gsi);	/* as above, of a line that is no pin */
-bool kvm_irq_ack_wanted(struct kvm *kvm, unsigned int chip, unsigned int pin);
 
 /*
  * Device interrupts that reach the guest without the host (irqfd.c). connect() is called again when

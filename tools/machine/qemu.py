@@ -75,6 +75,8 @@ class Qemu(Emulator):
         if o.swap:
             command += ["-drive", f"if=none,id=swap,format=raw,cache=unsafe,file={self.swap_disk()}",
                         "-device", "virtio-blk-pci,drive=swap"]
+        for device in o.device:
+            command += ["-device", device]
         if o.gdb:
             command += ["-gdb", f"tcp::{o.gdb}", "-S"]
         return command

@@ -135,23 +135,6 @@ int kvm_irq_inject_msi(struct kvm *kvm, const struct kvm_msi *msi)
 
 /* ---- acknowledgement ------------------------------------------------------------------------ */
 
-bool kvm_irq_ack_wanted(struct kvm *kvm, unsigned int chip, unsigned int pin)
-{
-	struct kvm_irq_ack_notifier *notifier;
-	bool wanted = false;
-	int gsi, idx;
-
-	idx = srcu_read_lock(&kvm->srcu);
-	gsi = gsi_of_pin(kvm, chip, pin);
-	if (gsi != NO_GSI)
-		hlist_for_each_entry_srcu(notifier, &kvm->ack_notifiers, link,
-					  srcu_read_lock_held(&kvm->srcu))
-			wanted |= notifier->gsi == gsi;
-	srcu_read_unlock(&kvm->srcu, idx);
-	return wanted;
-}
-EXPORT_SYMBOL_GPL(kvm_irq_ack_wanted);
-
 void kvm_irq_acked_gsi(struct kvm *kvm, u32 gsi)
 {
 	struct kvm_irq_ack_notifier *notifier;

@@ -178,8 +178,9 @@ static void test_priority(void)
 	apic_send(&a, 0x45, false);
 	apic_poke(&a, LAPIC_TPR, 0x3f);
 	CHECK(lapic_pending(&a.regs) == 0x45 && apic_peek(&a, LAPIC_PPR) == 0x3f);
+	CHECK(!lapic_blocked_by_tpr(&a.regs));
 	apic_poke(&a, LAPIC_TPR, 0x40);
-	CHECK(lapic_pending(&a.regs) == -1);
+	CHECK(lapic_pending(&a.regs) == -1 && lapic_blocked_by_tpr(&a.regs));
 	lapic_cr8_write(&a.regs, 3);
 	CHECK(apic_peek(&a, LAPIC_TPR) == 0x30 && lapic_pending(&a.regs) == 0x45);
 	lapic_cr8_write(&a.regs, 0x54);
