@@ -29,7 +29,17 @@ struct counts {
 	uint64_t t0_armed, t0_taken, t1_armed, t1_taken;	/* 0x20 */
 	uint64_t edge_sent, edge_taken, level_raised, level_taken; /* 0x40 */
 	uint64_t pit_taken, nmi_sent, nmi_taken, x2apic;	/* 0x60 */
+	uint64_t twice;						/* 0x80 */
 };
+
+/*
+ * An interrupt that comes where interrupts are disabled is QEMU's doing (7.2): it delivers one that
+ * VMRUN injects twice when its thread is disturbed. The handler that it disturbs is that of the first.
+ */
+#define ENTER(name) \
+	name ":	testb	$2, 17(%rsp)\n" \
+	"	jz	twice\n" \
+	"	call	save\n"
 
 GUEST(move_code, 64,
 	"	.globl	move_first, move_second, on_ping, on_pong, on_t0, on_t1, on_edge, on_level\n"
@@ -144,17 +154,17 @@ GUEST(move_code, 64,
 	"	pop	%rax\n"
 	"	iretq\n"
 
-	"on_ping: call	save\n"
+	ENTER("on_ping")
 	"	incq	0xa008\n"
 	"	call	end\n"
 	"	mov	$0x4082, %eax\n"
 	"	xor	%edx, %edx\n"
 	"	call	send\n"
 	"	jmp	bare\n"
-	"on_pong: call	save\n"
+	ENTER("on_pong")
 	"	incq	0xa010\n"
 	"	jmp	done\n"
-	"on_t0:	call	save\n"
+	ENTER("on_t0")
 	"	incq	0xa028\n"
 	"	mov	0xa028, %rax\n"
 	"	cmp	0xa020, %rax\n"
@@ -162,7 +172,7 @@ GUEST(move_code, 64,
 	"	lock incq 0xa018\n"
 	"1:	call	arm0\n"
 	"	jmp	done\n"
-	"on_t1:	call	save\n"
+	ENTER("on_t1")
 	"	incq	0xa038\n"
 	"	mov	0xa038, %rax\n"
 	"	cmp	0xa030, %rax\n"
@@ -170,18 +180,20 @@ GUEST(move_code, 64,
 	"	lock incq 0xa018\n"
 	"1:	call	arm1\n"
 	"	jmp	done\n"
-	"on_edge: call	save\n"
+	ENTER("on_edge")
 	"	incq	0xa048\n"
 	"	jmp	done\n"
-	"on_level: call	save\n"
+	ENTER("on_level")
 	"	out	%al, $0x60\n"
 	"	incq	0xa058\n"
 	"	jmp	done\n"
-	"on_pit: call	save\n"
+	ENTER("on_pit")
 	"	incq	0xa060\n"
 	"	mov	$0x20, %al\n"
 	"	out	%al, $0x20\n"
 	"	jmp	bare\n"
+	"twice:	lock incq 0xa080\n"
+	"	iretq\n"
 	"on_nmi: incq	0xa070\n"
 	"	iretq\n");
 
@@ -454,6 +466,7 @@ static void move(struct machine *m, bool chips_first)
 static void check_counts(const struct counts *c)
 {
 	check_equal(c->errors, 0);
+	check(!c->twice || host_is_tcg());
 	check(c->ping_taken <= c->ping_sent && c->ping_sent - c->ping_taken <= 1);
 	check(c->pong_taken <= c->ping_taken && c->ping_taken - c->pong_taken <= 1);
 	check(c->nmi_taken <= c->nmi_sent && c->nmi_sent - c->nmi_taken <= 1);
@@ -530,11 +543,13 @@ static void moving(bool x2apic)
 	wait_for_all(m, &old, moves);
 	park(m);
 	check_counts(m->counts);
-	note("%u moves, %llu IPIs, %llu timers, %llu edges, %llu levels, %llu NMIs, %llu PIT ticks", moves,
+	note("%u moves, %llu IPIs, %llu timers, %llu edges, %llu levels, %llu NMIs, %llu PIT ticks, %llu "
+	     "doubled by the emulator", moves,
 	     (unsigned long long)(m->counts->ping_taken + m->counts->pong_taken),
 	     (unsigned long long)(m->counts->t0_taken + m->counts->t1_taken),
 	     (unsigned long long)m->counts->edge_taken, (unsigned long long)m->counts->level_taken,
-	     (unsigned long long)m->counts->nmi_taken, (unsigned long long)m->counts->pit_taken);
+	     (unsigned long long)m->counts->nmi_taken, (unsigned long long)m->counts->pit_taken,
+	     (unsigned long long)m->counts->twice);
 }
 
 static void moving_xapic(void)
