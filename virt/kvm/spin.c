@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A vcpu that spins waits for what another vcpu is to do, which perhaps has no processor at present.
- * The spinner's own is given to one that could be it. That a vcpu spins is noticed by the processor
- * (pause filter, pause-loop exits); which task runs next is the scheduler's decision.
+ * A vcpu that spins waits for what another vcpu is to do, which perhaps has no processor at
+ * present. The spinner's own is given to one that could be it. That a vcpu spins is noticed by the
+ * processor (pause filter, pause-loop exits); which task runs next is the scheduler's decision.
  */
 #include "core.h"
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The VFIO device: userspace tells which VFIO files (groups or devices) belong to the VM, VFIO is
- * told of the VM for as long, and the architecture whether one of them reads and writes memory behind
+ * told of the VM for as long, and the VM knows whether one of them reads and writes memory behind
  * the processors' caches. KVM API document, devices/vfio.
  *
- * VFIO is a module that need not be loaded: its functions are looked up by name when there is a file
- * that is VFIO's, and VFIO looks up by name the two functions with which it holds the VM.
+ * VFIO is a module that need not be loaded: its functions are looked up by name when there is a
+ * file that is VFIO's, and VFIO looks up by name the two functions with which it holds the VM.
  */
 #include <linux/file.h>
 #include <linux/module.h>
@@ -25,7 +25,7 @@ struct vfio_link {
 	struct list_head members;	/* struct vfio_member */
 };
 
-/* ---- the VM as VFIO holds it ------------------------------------------------------------------ */
+/* ---- the VM as VFIO holds it ---------------------------------------------------------------- */
 
 /* The names are VFIO's, which warns if it does not find them. */
 bool kvm_get_kvm_safe(struct kvm *kvm);
@@ -43,7 +43,7 @@ void kvm_put_kvm(struct kvm *kvm)
 }
 EXPORT_SYMBOL_GPL(kvm_put_kvm);
 
-/* ---- VFIO's functions ------------------------------------------------------------------------- */
+/* ---- VFIO's functions ----------------------------------------------------------------------- */
 
 static bool is_vfio_file(struct file *file)
 {
@@ -80,7 +80,7 @@ static bool is_coherent(struct file *file)
 	return coherent;
 }
 
-/* ---- members ------------------------------------------------------------------------------------ */
+/* ---- members -------------------------------------------------------------------------------- */
 
 /* lock held. */
 static void update_coherency(struct kvm *kvm, struct vfio_link *link)
@@ -142,7 +142,7 @@ static int remove_file(struct kvm_device *dev, struct file *file)
 	return 0;
 }
 
-/* ---- the device --------------------------------------------------------------------------------- */
+/* ---- the device ----------------------------------------------------------------------------- */
 
 static int vfio_has_attr(struct kvm_device *dev, const struct kvm_device_attr *attr)
 {
