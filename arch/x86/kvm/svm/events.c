@@ -297,24 +297,30 @@ void svm_open_nmi_window(struct kvm_vcpu *vcpu)
 	svm_update_exception_intercepts(vcpu);
 }
 
-bool svm_nmi_step_done(struct kvm_vcpu *vcpu)
+/* RFLAGS are the guest's again: userspace may read them, and carry them elsewhere. */
+void svm_end_nmi_step(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
-	bool ours;
 
-	if (!svm->nmi_singlestep)
-		return false;
 	svm->nmi_singlestep = false;
-	/* Unless the guest or a debugger steps as well, nobody else is to see this #DB. */
-	ours = !svm->nmi_step_rflags_tf &&
-	       !(vcpu->arch.guest_debug & KVM_GUESTDBG_SINGLESTEP);
 	if (!svm->nmi_step_rflags_tf)
 		vcpu->arch.rflags &= ~X86_EFLAGS_TF;
 	if (!svm->nmi_step_rflags_rf)
 		vcpu->arch.rflags &= ~X86_EFLAGS_RF;
 	svm_update_exception_intercepts(vcpu);
 	kvm_request(vcpu, KVM_REQ_EVENT);
-	return ours;
+}
+
+bool svm_nmi_step_done(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	if (!svm->nmi_singlestep)
+		return false;
+	svm_end_nmi_step(vcpu);
+	/* Unless the guest or a debugger steps as well, nobody else is to see this #DB. */
+	return !svm->nmi_step_rflags_tf &&
+	       !(vcpu->arch.guest_debug & KVM_GUESTDBG_SINGLESTEP);
 }
 
 /* ---- exceptions -------------------------------------------------------------------------------------- */

@@ -42,6 +42,9 @@ static void svm_vcpu_put(struct kvm_vcpu *vcpu)
 	struct vcpu_svm *svm = to_svm(vcpu);
 
 	svm->host_saved = false;
+	/* To userspace; a step that was interrupted by the scheduler goes on, or is to be recognized. */
+	if (unlikely(svm->nmi_singlestep) && !vcpu->scheduled_out)
+		svm_end_nmi_step(vcpu);
 	if (svm->tsc_aux_switched) {
 		svm->tsc_aux_switched = false;
 		wrmsrl(MSR_TSC_AUX, this_cpu_read(svm_cpu.host_tsc_aux));

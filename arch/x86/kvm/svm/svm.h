@@ -195,6 +195,7 @@ void svm_update_exception_intercepts(struct kvm_vcpu *vcpu);
 void svm_update_cr8_intercept(struct kvm_vcpu *vcpu);
 void svm_take_tpr(struct kvm_vcpu *vcpu);	/* V_TPR is not what was last written there */
 int svm_handle_iret(struct kvm_vcpu *vcpu);
+void svm_end_nmi_step(struct kvm_vcpu *vcpu);
 bool svm_nmi_step_done(struct kvm_vcpu *vcpu);	/* #DB was the NMI window's */
 
 /* exit.c */
