@@ -37,7 +37,11 @@ bool apic_msg_from_msi(struct apic_msg *msg, u64 address, u32 data, unsigned int
 		.vector = data,
 		.logical = low & MSI_LOGICAL,
 		.level = data & DATA_LEVEL,
-		.assert = data & DATA_ASSERT,
+		/*
+		 * A message is sent when a line is asserted, never when it is deasserted: an
+		 * IOAPIC in the VMM leaves bit 14 clear in its level-triggered messages.
+		 */
+		.assert = true,
 		.dest8 = !(flags & APIC_MSI_NO_DEST8),
 	};
 
@@ -49,8 +53,6 @@ bool apic_msg_from_msi(struct apic_msg *msg, u64 address, u32 data, unsigned int
 		msg->dest |= high;
 	}
 
-	/* The level only matters to level-triggered messages. */
-	msg->assert |= !msg->level;
 	/* The redirection hint asks for one of a group; a physical destination is no group. */
 	if (redirect && msg->logical && msg->mode == APIC_MSG_FIXED)
 		msg->mode = APIC_MSG_LOWEST;

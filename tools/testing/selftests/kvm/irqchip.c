@@ -374,7 +374,7 @@ static void split(void)
 	struct guest *g = new_guest(SPLIT);
 	struct kvm_irq_routing_entry route = {
 		.gsi = 4, .type = KVM_IRQ_ROUTING_MSI,
-		.u.msi = { .address_lo = APIC, .data = LEVEL | 1u << 14 | VECTOR_A },
+		.u.msi = { .address_lo = APIC, .data = LEVEL | VECTOR_A },
 	};
 
 	must(set_entry(g->vm, route));

@@ -29,8 +29,9 @@ void test_msg(void)
 
 	CHECK(apic_msg_from_msi(&m, 0xfee00000, 0xc140, 0));
 	CHECK(m.level && m.assert && m.mode == APIC_MSG_LOWEST && m.vector == 0x40);
+	/* An IOAPIC of the VMM's leaves the level bit clear: its messages assert all the same. */
 	CHECK(apic_msg_from_msi(&m, 0xfee00000, 0x8040, 0));
-	CHECK(m.level && !m.assert);
+	CHECK(m.level && m.assert);
 
 	/* Wider destinations */
 	CHECK(apic_msg_from_msi(&m, 0x12345600fee78000, 0x31, APIC_MSI_DEST32));
