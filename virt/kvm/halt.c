@@ -9,6 +9,7 @@
 #include <linux/module.h>
 #include <linux/sched/clock.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
 
 #include "core.h"
 #include <trace/events/kvm.h>
@@ -48,6 +49,12 @@ static bool should_resume(struct kvm_vcpu *vcpu)
 	return r;
 }
 
+/* Polling is for an idle processor: it must not keep another task, or another vcpu, from it. */
+static bool may_poll(ktime_t deadline)
+{
+	return single_task_running() && !need_resched() && ktime_before(ktime_get(), deadline);
+}
+
 /* True when the reason to go on came while polling. */
 static bool poll_for_event(struct kvm_vcpu *vcpu, ktime_t start)
 {
@@ -60,7 +67,7 @@ static bool poll_for_event(struct kvm_vcpu *vcpu, ktime_t start)
 			return true;
 		}
 		cpu_relax();
-	} while (!need_resched() && ktime_before(ktime_get(), deadline));
+	} while (may_poll(deadline));
 	return false;
 }
 
