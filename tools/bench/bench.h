@@ -29,7 +29,8 @@ static inline uint64_t now(void)
 extern const uint8_t guest_start[], guest_end[], guest_done[], guest_cpuid[], guest_vmmcall[],
 	guest_vmcall[], guest_rdmsr[], guest_wrmsr[], guest_out[], guest_in[], guest_mmio_write[],
 	guest_mmio_read[], guest_hlt[], guest_touch_read[], guest_touch_write[], guest_self_ipi[],
-	guest_deadline[], guest_interrupt[];
+	guest_deadline[], guest_take[], guest_wait[], guest_ping[], guest_pong[],
+	guest_interrupt[];
 
 /* vm.c: functions that return int give 0 or an errno */
 
@@ -63,7 +64,15 @@ int vm_load(struct vm *vm, const struct program *program, uint32_t count);
 int vm_run(struct vm *vm);
 int vm_run_to_end(struct vm *vm);
 int vm_time(struct vm *vm, const struct program *program, uint32_t count, uint64_t *ticks);
+int vm_write_apic(struct vm *vm, uint32_t offset, uint32_t value);
 void *memory_map(size_t size, bool huge);
+
+/* Registers of the local APIC, from APIC_BASE on (AMD APM volume 2, 16.3.2) */
+#define APIC_EOI	0x0b0
+#define APIC_SPURIOUS	0x0f0
+#define APIC_ICR	0x300
+#define APIC_ICR_HIGH	0x310
+#define SPURIOUS_ENABLE	0x1ff
 
 /* main.c */
 
@@ -93,6 +102,7 @@ bool profiling(void);
 
 void exits_measure(void);
 void devices_measure(void);
+void wake_measure(void);
 void memory_measure(void);
 void life_measure(void);
 

@@ -15,13 +15,8 @@
 #define LOOPS		200
 #define PROFILE_LOOPS	20
 
-#define APIC_EOI	0x0b0
-#define APIC_SPURIOUS	0x0f0
-#define APIC_ICR	0x300
-#define APIC_ICR_HIGH	0x310
 #define APIC_TIMER	0x320
 
-#define SPURIOUS_ENABLE	0x1ff
 #define ICR_FIXED	0x00004030	/* vector 0x30 */
 #define ICR_SELF	0x00044030
 #define ICR_NOBODY	0x7f000000	/* an APIC id that no vcpu has */
@@ -84,16 +79,6 @@ static int add_eventfd(struct vm *vm, const struct device_row *row)
 	return err;
 }
 
-static int write_apic(struct vm *vm, uint32_t offset, uint32_t value)
-{
-	struct program store = {
-		.entry = guest_mmio_write, .rsi = APIC_BASE + offset, .rax = value,
-	};
-	int err = vm_load(vm, &store, 1);
-
-	return err ? err : vm_run_to_end(vm);
-}
-
 static int enable_x2apic(struct vm *vm)
 {
 	struct program store = {
@@ -110,11 +95,11 @@ static int prepare(struct vm *vm, const struct device_row *row)
 
 	if (row->kind == PIO_EVENT || row->kind == MMIO_EVENT)
 		return add_eventfd(vm, row);
-	err = write_apic(vm, APIC_SPURIOUS, SPURIOUS_ENABLE);
+	err = vm_write_apic(vm, APIC_SPURIOUS, SPURIOUS_ENABLE);
 	if (!err)
-		err = write_apic(vm, APIC_ICR_HIGH, ICR_NOBODY);
+		err = vm_write_apic(vm, APIC_ICR_HIGH, ICR_NOBODY);
 	if (!err)
-		err = write_apic(vm, APIC_TIMER, TIMER_DEADLINE);
+		err = vm_write_apic(vm, APIC_TIMER, TIMER_DEADLINE);
 	if (!err && row->kind == APIC_X2)
 		err = enable_x2apic(vm);
 	return err;

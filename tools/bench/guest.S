@@ -124,6 +124,46 @@ program guest_deadline
 	jnz	1b
 	jmp	guest_done
 
+/* DX: the port that ends a pass; EBX: the APIC's EOI, EBP: interrupts taken */
+program guest_take
+1:	sti
+	nop
+	cli
+	outw	%ax, (%dx)
+	decl	%edi
+	jnz	1b
+	jmp	guest_done
+
+/* The same, asleep until the interrupt comes */
+program guest_wait
+1:	sti
+	hlt
+	cli
+	outw	%ax, (%dx)
+	decl	%edi
+	jnz	1b
+	jmp	guest_done
+
+/* ESI: the APIC's ICR, EAX: what to write there; EBX and EBP as above. One vcpu begins ... */
+program guest_ping
+1:	movl	%eax, (%esi)
+	sti
+	hlt
+	cli
+	decl	%edi
+	jnz	1b
+	jmp	guest_done
+
+/* ... and another answers. */
+program guest_pong
+1:	sti
+	hlt
+	cli
+	movl	%eax, (%esi)
+	decl	%edi
+	jnz	1b
+	jmp	guest_done
+
 program guest_interrupt
 	incl	%ebp
 	movl	%eax, (%ebx)

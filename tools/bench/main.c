@@ -2,7 +2,7 @@
 /*
  * kvm-bench: how many instructions the operations of /dev/kvm cost. Owns the command line,
  * the statistics over samples and the two output formats; the rows themselves are measured by
- * exits.c, devices.c, memory.c and life.c. README.md describes the method.
+ * exits.c, devices.c, wake.c, memory.c and life.c. README.md describes the method.
  */
 #include <errno.h>
 #include <signal.h>
@@ -252,6 +252,7 @@ int main(int argc, char **argv)
 	}
 	exits_measure();
 	devices_measure();
+	wake_measure();
 	memory_measure();
 	life_measure();
 	if (!options.list && !rows_wanted) {

@@ -265,3 +265,14 @@ int vm_time(struct vm *vm, const struct program *program, uint32_t count, uint64
 		return err;
 	return at_end(vm) ? 0 : EPROTO;
 }
+
+/* By the guest, as the ABI has no other way to one register. */
+int vm_write_apic(struct vm *vm, uint32_t offset, uint32_t value)
+{
+	struct program store = {
+		.entry = guest_mmio_write, .rsi = APIC_BASE + offset, .rax = value,
+	};
+	int err = vm_load(vm, &store, 1);
+
+	return err ? err : vm_run_to_end(vm);
+}
