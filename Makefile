@@ -88,6 +88,10 @@ check-build:	## a build with W=1 and sparse must print no warning
 check-stress: setup	## the stress runs, which take longer
 	@KDIR=$(KDIR) tools/machine/check stress
 
+kselftest: setup	## the kernel's own KVM selftests, all of them, against the table of what to expect: an hour
+	@tools/machine/prepare --kselftest
+	@KDIR=$(KDIR) KVM=$(KVM) tools/testing/kselftest/run $(KSELFTEST)
+
 bench: setup	## instructions per operation, these modules beside the distribution's
 	@KDIR=$(KDIR) tools/bench/bench
 
@@ -114,8 +118,9 @@ help:	## this list
 	@echo '  GUEST_SMP=1      vcpus; IRQCHIP=off|on|split  interrupt controllers: in QEMU, in the kernel, both'
 	@echo '  HOST_CPU= HOST_SMP= HOST_APPEND= HOST_ACCEL=tcg|auto  processor model, number, kernel parameters, accelerator'
 	@echo '  PARAMS="kvm_amd.npt=0"  module parameters; ICOUNT=1: time is counted in instructions'
+	@echo 'Variable of kselftest: KSELFTEST="--npt 1 --only dirty" (tools/testing/kselftest/run --help)'
 	@echo 'Variable of check and check-debug: SUITES="unit selftests" (tools/machine/check lists them)'
 
 .PHONY: modules install uninstall clean prepare prepared setup run shell check check-debug check-build check-stress \
-	bench debug-kernel debug kdir help
+	kselftest bench debug-kernel debug kdir help
 .DEFAULT_GOAL := modules
