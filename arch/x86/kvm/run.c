@@ -346,7 +346,8 @@ void kvm_arch_vcpu_put(struct kvm_vcpu *vcpu)
 /* A reason to go on for a vcpu that has nothing to do, or nothing that it can do. */
 static bool has_reason(struct kvm_vcpu *vcpu)
 {
-	if (kvm_request_take(vcpu, KVM_REQ_LAPIC_TIMER))
+	/* A deadline that is nanoseconds away asks again instead of arming a timer. */
+	while (kvm_request_take(vcpu, KVM_REQ_LAPIC_TIMER))
 		kvm_lapic_timer_fired(vcpu);
 	return kvm_vcpu_has_events(vcpu) || READ_ONCE(vcpu->arch.lapic->signals) ||
 	       kvm_request_test(vcpu, KVM_REQ_ASYNC_PF) ||

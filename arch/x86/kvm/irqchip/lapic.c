@@ -180,7 +180,9 @@ static enum hrtimer_restart timer_callback(struct hrtimer *timer)
 /* Host time, in ns, at which the guest's TSC reaches @deadline. */
 static u64 deadline_to_ns(struct kvm_vcpu *vcpu, u64 deadline)
 {
-	u64 now = ktime_get_ns(), tsc = kvm_guest_tsc(vcpu);
+	/* In this order: what comes in between makes the result late, never early. */
+	u64 tsc = kvm_guest_tsc(vcpu);
+	u64 now = ktime_get_ns();
 	u64 delta;
 
 	if (deadline <= tsc)
