@@ -175,7 +175,20 @@ static void read_rounds(long *rounds)
 		fclose(f);
 }
 
-static void wait_for_rounds(const long *from, long more, bool all, int seconds)
+/* What the guest was at when it stopped working */
+static void show(struct qemu *qemu, const char *monitor_command)
+{
+	char text[256];
+	char *at;
+
+	snprintf(text, sizeof(text), "{\"execute\":\"human-monitor-command\",\"arguments\":"
+		 "{\"command-line\":\"%s\"}}", monitor_command);
+	qmp(qemu, text);
+	for (at = strtok(answer, "\\"); at; at = strtok(NULL, "\\"))
+		printf("%s\n", *at == 'r' || *at == 'n' ? at + 1 : at);
+}
+
+static void wait_for_rounds(struct qemu *qemu, const long *from, long more, bool all, int seconds)
 {
 	double end = now() + seconds;
 	long rounds[WORKERS];
@@ -187,8 +200,13 @@ static void wait_for_rounds(const long *from, long more, bool all, int seconds)
 			done += rounds[i] >= from[i] + more;
 		if (all ? done == WORKERS : done)
 			return;
-		if (now() > end)
-			die("the guest does not get on: rounds %ld %ld %ld", rounds[0], rounds[1], rounds[2]);
+		if (now() > end) {
+			show(qemu, "info lapic 0");
+			show(qemu, "info lapic 1");
+			show(qemu, "info registers -a");
+			die("the guest does not get on: rounds %ld %ld %ld", rounds[0], rounds[1],
+			    rounds[2]);
+		}
 		sleep_ms(100);
 	}
 }
@@ -243,14 +261,14 @@ int main(int argc, char **argv)
 	folder = argv[2];
 	command = argv + 3;
 	qemu = start(0, false);
-	wait_for_rounds(rounds, 1, true, BOOT_SECONDS);
+	wait_for_rounds(&qemu, rounds, 1, true, BOOT_SECONDS);
 	for (i = 1; i <= count; i++) {
 		read_rounds(rounds);
 		move(&qemu, i);
-		wait_for_rounds(rounds, 1, false, ROUND_SECONDS);
+		wait_for_rounds(&qemu, rounds, 1, false, ROUND_SECONDS);
 	}
 	read_rounds(rounds);
-	wait_for_rounds(rounds, 2, true, ROUND_SECONDS);
+	wait_for_rounds(&qemu, rounds, 2, true, ROUND_SECONDS);
 	read_rounds(rounds);
 	printf("rounds of disk, memory0, memory1: %ld %ld %ld\n", rounds[0], rounds[1], rounds[2]);
 	stop(&qemu);
