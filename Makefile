@@ -25,21 +25,24 @@ DEBUG_TREE = $(CACHE)/debug-kernel/linux-source-6.12
 KVM	?= ours
 KERNEL	?= distribution
 MACHINE	?= pc
-GUEST_MEM ?= 1024
+GUEST_MEM ?= $(if $(filter small,$(VMM)),256,1024)
 GUEST_SMP ?= 1
 IRQCHIP	?= off
 HOST_SMP ?= 1
-HOST_CPU ?= EPYC,+svm,+npt
+VENDOR	?= amd
+HOST_EMULATOR ?= $(if $(filter intel,$(VENDOR)),bochs,qemu)
+HOST_CPU ?=
 HOST_ACCEL ?= tcg
-TIMEOUT	?= 600
+TIMEOUT	?= $(if $(filter bochs,$(HOST_EMULATOR)),3600,600)
+VMM	?= $(if $(filter bochs,$(HOST_EMULATOR)),small,qemu)
 PORT	?= 1234
 MEM	?= $(shell echo $$(($(GUEST_MEM) + 1024)))
 
 DEBUG_SETUP = $(if $(filter debug,$(KERNEL)),debug-kernel)
-HOST	= tools/machine/run --kvm $(KVM) --kdir $(KDIR) --memory $(MEM) --smp $(HOST_SMP) \
-	  --cpu $(HOST_CPU) --accel $(HOST_ACCEL) --append "$(HOST_APPEND)" --timeout $(TIMEOUT) \
+HOST	= tools/machine/run --kvm $(KVM) --vendor $(VENDOR) --host $(HOST_EMULATOR) --kdir $(KDIR) \
+	  --memory $(MEM) --smp $(HOST_SMP) --cpu "$(HOST_CPU)" --accel $(HOST_ACCEL) --append "$(HOST_APPEND)" --timeout $(TIMEOUT) \
 	  $(if $(ICOUNT),--icount) --kernel $(KERNEL) $(addprefix --param ,$(PARAMS))
-GUEST	= --qemu --env MACHINE=$(MACHINE) --env GUEST_MEM=$(GUEST_MEM) \
+GUEST	= $(if $(filter small,$(VMM)),--vmm,--qemu) --env MACHINE=$(MACHINE) --env GUEST_MEM=$(GUEST_MEM) \
 	  --env IRQCHIP=$(IRQCHIP) --env GUEST_SMP=$(GUEST_SMP) \
 	  --env GUEST_APPEND="$(GUEST_APPEND)" $(if $(HUGE),--env HUGE=1 --hugepages \
 	  $(shell echo $$(($(GUEST_MEM) / 2)))) -- boot-guest
@@ -65,12 +68,12 @@ prepare:	## install the Debian packages that building and the emulated hosts nee
 	@tools/machine/prepare --all
 
 prepared:
-	@tools/machine/prepare
+	@tools/machine/prepare $(if $(filter bochs,$(HOST_EMULATOR)),--bochs)
 
 setup: prepared
 	@$(if $(filter stock,$(KVM)),:,$(MAKE) --no-print-directory modules KDIR=$(KDIR))
 
-run: setup $(DEBUG_SETUP)	## start the emulated SVM host, boot a Linux guest in it under KVM
+run: setup $(DEBUG_SETUP)	## start the emulated host, boot a Linux guest in it under KVM
 	@$(HOST) $(GUEST)
 
 shell: setup $(DEBUG_SETUP)	## a shell in the emulated host, with QEMU and a guest's kernel at hand
@@ -99,7 +102,7 @@ kselftest: setup	## the kernel's own KVM selftests, all of them, against the tab
 	@KDIR=$(KDIR) KVM=$(KVM) tools/testing/kselftest/run $(KSELFTEST)
 
 bench: setup	## instructions per operation, these modules beside the distribution's
-	@KDIR=$(KDIR) tools/bench/bench
+	@KDIR=$(KDIR) tools/bench/bench --vendor $(VENDOR) --host $(HOST_EMULATOR) --cpu "$(HOST_CPU)"
 
 debug-kernel:	## build the debugging kernel of the host in the cache, and the modules for it
 	@tools/machine/prepare --all
@@ -118,10 +121,12 @@ help:	## this list
 	@echo
 	@echo 'Variables of run, shell and debug:'
 	@echo '  KVM=ours|stock   the modules of this tree, or the distribution'\''s'
-	@echo '  GUEST_MEM=1024   memory of the guest in MiB; MEM= that of the host'
+	@echo '  GUEST_MEM=1024   memory of the guest in MiB (VMM=small: 256); MEM= that of the host'
 	@echo '  KERNEL=distribution|debug  kernel of the host'
 	@echo '  MACHINE=pc|q35   machine of the guest; HUGE=1: its memory is hugetlbfs'
 	@echo '  GUEST_SMP=1      vcpus; IRQCHIP=off|on|split  interrupt controllers: in QEMU, in the kernel, both'
+	@echo '  VENDOR=amd|intel HOST_EMULATOR=qemu|bochs  the host: SVM on QEMU, VMX on Bochs, or SVM on Bochs'
+	@echo '  VMM=qemu|small   what boots the guest: QEMU, or the small one of tools/machine/vmm (on Bochs)'
 	@echo '  HOST_CPU= HOST_SMP= HOST_APPEND= HOST_ACCEL=tcg|auto  processor model, number, kernel parameters, accelerator'
 	@echo '  PARAMS="kvm_amd.npt=0"  module parameters; ICOUNT=1: time is counted in instructions'
 	@echo 'Variable of kselftest: KSELFTEST="--npt 1 --only dirty" (tools/testing/kselftest/run --help)'

@@ -21,8 +21,10 @@ BIOS = "/usr/share/bochs/BIOS-bochs-latest"
 VGA = "/usr/share/vgabios/vgabios.bin"
 GRUB = "/usr/lib/grub/i386-pc/boot.img"
 
-# Instructions in a second of the host's time: about what it executes in one of ours.
+# Instructions in a second of the host's time: about what it executes in one of ours. To count them it is better
+# to have more of them between two ticks of the host's timer, though its waiting loops take longer then.
 IPS = 50000000
+IPS_COUNTING = 250000000
 
 # What makes the kernel's start three times as long and has no part in what is tested: the tests of its ciphers
 # and keys, and the search of its page tables for pages both writable and executable. --append has the last word.
@@ -72,6 +74,7 @@ ENTRY_FAILURE = re.compile(
 
 class Bochs(Emulator):
     name = "Bochs"
+    guest_parameters = SHORTCUTS + " quiet"
     disk_modules = ("ata_piix", "sd_mod")
     disk = "sda"
     console = "ttyS1,115200"
@@ -97,8 +100,9 @@ class Bochs(Emulator):
         os.rename(f"{self.work}/initramfs", f"{tree}/initramfs")
         with open(f"{tree}/grub/grub.cfg", "w", encoding="ascii") as f:
             f.write(GRUB_CONFIG.format(parameters=self.parameters()))
-        done = subprocess.run(["grub-mkrescue", "-d", os.path.dirname(GRUB), "--install-modules=linux normal cmostest halt",
-                               "--themes=", "--fonts=", "--locales=", "-o", f"{self.work}/cd", f"{self.work}/cd.tree"],
+        done = subprocess.run(["grub-mkrescue", "-d", os.path.dirname(GRUB),
+                               "--install-modules=linux normal cmostest halt", "--themes=", "--fonts=",
+                               "--locales=", "-o", f"{self.work}/cd", f"{self.work}/cd.tree"],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode:
             raise Failure("grub-mkrescue failed:\n" + done.stdout)
@@ -111,8 +115,9 @@ class Bochs(Emulator):
         tty.setraw(self.slave)
         disk = f"ata0-slave: type=disk, path={self.swap_disk()}, mode=flat" if o.swap else ""
         with open(f"{self.work}/bochsrc", "w", encoding="ascii") as f:
-            f.write(CONFIG.format(cpu=o.cpu or self.cpu, smp=o.smp, ips=IPS, memory=o.memory, bios=BIOS, vga=VGA,
-                                  disk=disk, tty=os.ttyname(self.slave), log=self.log_path(), work=self.work))
+            f.write(CONFIG.format(cpu=o.cpu or self.cpu, smp=o.smp, ips=IPS_COUNTING if o.icount else IPS,
+                                  memory=o.memory, bios=BIOS, vga=VGA, disk=disk,
+                                  tty=os.ttyname(self.slave), log=self.log_path(), work=self.work))
         # Debian builds Bochs with its debugger, which waits for a command.
         with open(f"{self.work}/commands", "w", encoding="ascii") as f:
             f.write("c\n")

@@ -27,6 +27,7 @@ class Emulator:
     name = None
     cpu = None              # the processor model when none is asked for
     console = "ttyS1"       # where the kernel's messages go; the program talks on ttyS0
+    guest_parameters = ""   # kernel parameters that a guest wants because of the emulator
     disk_modules = ()       # what a swap disk needs,
     disk = None             # and the name it gets
 
