@@ -66,7 +66,7 @@ GUEST(msr_code, 64,
 	"	jmp	1b\n");
 
 /* Goes round until a word in memory says that it is enough. */
-GUEST(spin_code, 64,
+GUEST(spin_code, 64, INTERRUPTIBLE
 	"1:	cmpl	$0, 0xa000\n"
 	"	je	1b\n"
 	"	out	%al, $0x10\n"

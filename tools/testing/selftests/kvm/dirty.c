@@ -370,7 +370,7 @@ static void huge_pages_manual(void)
  */
 #define COPY_PAGES 512
 
-GUEST(random_code, 64,
+GUEST(random_code, 64, INTERRUPTIBLE
 	"	mov	$88172645463325252, %rax\n"
 	"1:	mov	%rax, %rcx\n"		/* xorshift */
 	"	shl	$13, %rcx\n"

@@ -89,6 +89,12 @@ enum guest_mode { REAL, PROTECTED, LONG };
 	    ".globl " #name ", " #name "_end\n" #name ":\n" \
 	    text "\n" #name "_end:\n.code64\n.popsection\n")
 
+/*
+ * Begins guest code that stays in the guest until the host interrupts it. The host does that whatever
+ * the guest's flag says, but Bochs 2.7 delivers it nothing while a guest is entered with the flag clear.
+ */
+#define INTERRUPTIBLE	"	sti\n"
+
 struct guest {
 	int kvm, vm, vcpu;
 	struct kvm_run *run;

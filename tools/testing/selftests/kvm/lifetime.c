@@ -18,7 +18,7 @@ GUEST(count_code, 64,
 	"	out	%al, $0x10\n"
 	"	jmp	1b\n");
 
-GUEST(spin_code, 64, "1:	incq	0xa000\n	jmp	1b\n");
+GUEST(spin_code, 64, INTERRUPTIBLE "1:	incq	0xa000\n	jmp	1b\n");
 
 static void still_runs(struct guest *g)
 {

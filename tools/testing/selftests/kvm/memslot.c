@@ -370,7 +370,7 @@ static void every_slot(void)
  */
 #define HOLE	0xdeaddeaddeaddeadull
 
-GUEST(watch_code, 64,
+GUEST(watch_code, 64, INTERRUPTIBLE
 	"1:	mov	0x800000, %rax\n"
 	"	mov	%rax, 0xa000\n"
 	"	incq	0xa008\n"

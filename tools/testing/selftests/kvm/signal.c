@@ -53,7 +53,7 @@ static void set_mask(struct guest *g, uint64_t set)
 	must(ioctl(g->vcpu, KVM_SET_SIGNAL_MASK, &mask));
 }
 
-GUEST(spin_code, 64, "1:	incq	0xa000\n	jmp	1b\n");
+GUEST(spin_code, 64, INTERRUPTIBLE "1:	incq	0xa000\n	jmp	1b\n");
 GUEST(halt_code, 64, "1:	hlt\n	jmp	1b\n");
 
 static void spinning_guest(void)
