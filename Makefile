@@ -101,6 +101,9 @@ kselftest: setup	## the kernel's own KVM selftests, all of them, against the tab
 	@tools/machine/prepare --kselftest
 	@KDIR=$(KDIR) KVM=$(KVM) tools/testing/kselftest/run $(KSELFTEST)
 
+check-vmx:	## VMX: processors with more and with fewer features, and features switched off, on Bochs (an hour)
+	@$(MAKE) --no-print-directory check KDIR=$(KDIR) VENDOR=intel SUITES="vmx vmx_matrix"
+
 bench: setup	## instructions per operation, these modules beside the distribution's
 	@KDIR=$(KDIR) tools/bench/bench --vendor $(VENDOR) --host $(HOST_EMULATOR) --cpu "$(HOST_CPU)"
 
@@ -133,5 +136,5 @@ help:	## this list
 	@echo 'Variable of check and check-debug: SUITES="unit selftests" (tools/machine/check lists them)'
 
 .PHONY: modules install uninstall clean prepare prepared setup run shell check check-debug check-build check-stress \
-	check-guests check-migration kselftest bench debug-kernel debug kdir help
+	check-guests check-migration check-vmx kselftest bench debug-kernel debug kdir help
 .DEFAULT_GOAL := modules

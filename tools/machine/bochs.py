@@ -24,7 +24,7 @@ GRUB = "/usr/lib/grub/i386-pc/boot.img"
 # Instructions in a second of the host's time: about what it executes in one of ours. To count them it is better
 # to have more of them between two ticks of the host's timer, though its waiting loops take longer then.
 IPS = 50000000
-IPS_COUNTING = 250000000
+IPS_COUNTING = 1000000000
 
 # What makes the kernel's start three times as long and has no part in what is tested: the tests of its ciphers
 # and keys, and the search of its page tables for pages both writable and executable. --append has the last word.
@@ -46,7 +46,7 @@ boot
 CONFIG = """\
 cpu: model={cpu}, count={smp}, ips={ips}, reset_on_triple_fault=0
 memory: guest={memory}, host={memory}
-romimage: file={bios}
+romimage: file={bios}, options=fastboot
 vgaromimage: file={vga}
 boot: cdrom
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
