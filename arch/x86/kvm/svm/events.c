@@ -12,12 +12,23 @@ static void set_event(struct vcpu_svm *svm, u32 type, u8 vector)
 	svm->vmcb->control.event_inj = vector | type | SVM_EVTINJ_VALID;
 }
 
+/*
+ * A processor with NRIP save takes the return address of INT n, INT3 and INTO from nRIP, where the
+ * last exit left the instruction after its own; others take RIP (15.20).
+ */
+static void set_return_address(struct vcpu_svm *svm)
+{
+	svm->vmcb->control.next_rip = svm->vcpu.arch.rip;
+}
+
 void svm_inject_exception(struct kvm_vcpu *vcpu)
 {
 	struct kvm_exception *ex = &vcpu->arch.exception;
 	struct vcpu_svm *svm = to_svm(vcpu);
 
 	set_event(svm, SVM_EVTINJ_TYPE_EXEPT, ex->vector);
+	if (ex->vector == BP_VECTOR || ex->vector == OF_VECTOR)
+		set_return_address(svm);
 	if (ex->has_error_code) {
 		svm->vmcb->control.event_inj |= SVM_EVTINJ_VALID_ERR;
 		svm->vmcb->control.event_inj_err = ex->error_code;
@@ -57,6 +68,8 @@ void svm_inject_interrupt(struct kvm_vcpu *vcpu, bool reinjected)
 	trace_kvm_inj_virq(irq->nr, irq->soft, reinjected);
 	vcpu->stat.irq_injections++;
 	if (irq->soft || !svm_interrupt_allowed(vcpu)) {
+		if (irq->soft)
+			set_return_address(svm);
 		set_event(svm, irq->soft ? SVM_EVTINJ_TYPE_SOFT : SVM_EVTINJ_TYPE_INTR, irq->nr);
 		return;
 	}
