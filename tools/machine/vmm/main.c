@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vmm [-m MIB] [-u TEXT] KERNEL [INITRD [COMMAND LINE]]: boots a Linux guest on /dev/kvm with one
+ * vmm [-m MIB] [-u TEXT] [-x TEXT] KERNEL [INITRD [COMMAND LINE]]: boots a Linux guest on /dev/kvm with one
  * vcpu, the interrupt controllers and the timer in the kernel, and a serial port; nothing else. It
  * is what runs in hosts where a full VMM would take too long to start. The end is a line of the
- * guest that contains TEXT, or a reset through the keyboard controller.
+ * guest that contains the text of -u (it did its work) or of -x (it did not), or a reset through
+ * the keyboard controller.
  *
- * Exit status: 0 if TEXT was seen, or none was asked for and the guest reset its machine; 1 if
- * the guest ended in another way; 2 if it could not be started.
+ * Exit status: 0 if the text of -u was seen, or none was asked for and the guest reset its machine;
+ * 1 if the guest ended in another way; 2 if it could not be started.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,8 @@
 #define KEYBOARD_PORT	0x64
 #define KEYBOARD_RESET	0xfe
 #define CMOS_DATA	0x71
+
+#define CPUID_HYPERVISOR (1U << 31)
 
 #define CR0_PE		(1UL << 0)
 #define CR0_ET		(1UL << 4)
@@ -77,11 +80,17 @@ static void create_machine(struct machine *m, int kvm)
 static void set_cpuid(struct machine *m, int kvm)
 {
 	enum { ENTRIES = 256 };
+	unsigned int i;
 	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + ENTRIES * sizeof(cpuid->entries[0]));
 
 	cpuid->nent = ENTRIES;
-	if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, cpuid) || ioctl(m->vcpu, KVM_SET_CPUID2, cpuid))
-		fail("CPUID: %m");
+	if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, cpuid))
+		fail("KVM_GET_SUPPORTED_CPUID: %m");
+	for (i = 0; i < cpuid->nent; i++)
+		if (cpuid->entries[i].function == 1)
+			cpuid->entries[i].ecx |= CPUID_HYPERVISOR;
+	if (ioctl(m->vcpu, KVM_SET_CPUID2, cpuid))
+		fail("KVM_SET_CPUID2: %m");
 	free(cpuid);
 }
 
@@ -115,11 +124,12 @@ static void set_registers(struct machine *m, struct entry entry)
 		fail("KVM_SET_SREGS: %m");
 }
 
-/* True at the end of the run. What is not there reads as ones, the clock's registers as zeros. */
-static bool port_access(struct machine *m, struct kvm_run *run, bool *found)
+/* How the run ended, if it did. What is not there reads as ones, the clock's registers as zeros. */
+static enum ending port_access(struct machine *m, struct kvm_run *run)
 {
 	uint8_t *data = (uint8_t *)run + run->io.data_offset;
 	unsigned int reg = run->io.port - SERIAL_PORT;
+	enum ending ending;
 	uint32_t i;
 
 	for (i = 0; i < run->io.count; i++, data += run->io.size) {
@@ -129,21 +139,22 @@ static bool port_access(struct machine *m, struct kvm_run *run, bool *found)
 				*data = serial_read(m, reg);
 			continue;
 		}
-		if (reg < 8 && run->io.size == 1 && serial_write(m, reg, *data)) {
-			*found = true;
-			return true;
+		if (reg < 8 && run->io.size == 1) {
+			ending = serial_write(m, reg, *data);
+			if (ending)
+				return ending;
 		}
 		if (run->io.port == KEYBOARD_PORT && *data == KEYBOARD_RESET)
-			return true;
+			return RESET;
 	}
-	return false;
+	return RUNNING;
 }
 
 static int run_guest(struct machine *m, int kvm, bool wanted)
 {
 	size_t size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0UL);
 	struct kvm_run *run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, m->vcpu, 0);
-	bool found = false;
+	enum ending ending;
 
 	if (run == MAP_FAILED)
 		fail("vcpu: %m");
@@ -155,8 +166,9 @@ static int run_guest(struct machine *m, int kvm, bool wanted)
 		}
 		switch (run->exit_reason) {
 		case KVM_EXIT_IO:
-			if (port_access(m, run, &found))
-				return found || !wanted ? 0 : 1;
+			ending = port_access(m, run);
+			if (ending)
+				return ending == GOOD_TEXT || (ending == RESET && !wanted) ? 0 : 1;
 			break;
 		case KVM_EXIT_MMIO:
 			if (!run->mmio.is_write)
@@ -176,26 +188,28 @@ static int run_guest(struct machine *m, int kvm, bool wanted)
 int main(int argc, char **argv)
 {
 	struct machine m = { .size = 256 * MIB };
-	const char *until = NULL;
+	const char *good = NULL, *bad = NULL;
 	int kvm, option;
 
-	while ((option = getopt(argc, argv, "m:u:")) != -1) {
+	while ((option = getopt(argc, argv, "m:u:x:")) != -1) {
 		if (option == 'm')
 			m.size = strtoul(optarg, NULL, 0) * MIB;
 		else if (option == 'u')
-			until = optarg;
+			good = optarg;
+		else if (option == 'x')
+			bad = optarg;
 		else
 			return 2;
 	}
 	if (optind >= argc || m.size < 64 * MIB || m.size > 3072 * MIB)
-		fail("usage: vmm [-m MIB (64 to 3072)] [-u TEXT] KERNEL [INITRD [COMMAND LINE]]");
+		fail("usage: vmm [-m MIB (64 to 3072)] [-u TEXT] [-x TEXT] KERNEL [INITRD [COMMAND LINE]]");
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (kvm < 0)
 		fail("/dev/kvm: %m");
-	serial_until(until);
+	serial_watch(good, bad);
 	create_machine(&m, kvm);
 	set_cpuid(&m, kvm);
 	set_registers(&m, linux_load(&m, argv[optind], optind + 1 < argc ? argv[optind + 1] : NULL,
 				     optind + 2 < argc ? argv[optind + 2] : "console=ttyS0"));
-	return run_guest(&m, kvm, until);
+	return run_guest(&m, kvm, good);
 }

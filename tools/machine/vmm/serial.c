@@ -26,14 +26,15 @@ static struct {
 	uint8_t ier, fcr, lcr, mcr, scratch, divisor[2];
 	bool transmitter_due;
 	bool line;
-	const char *until;
+	const char *good, *bad;
 	char text[256];			/* the end of the current line */
 	size_t length;
 } port;
 
-void serial_until(const char *text)
+void serial_watch(const char *good, const char *bad)
 {
-	port.until = text;
+	port.good = good;
+	port.bad = bad;
 }
 
 static void update_line(struct machine *m)
@@ -48,27 +49,28 @@ static void update_line(struct machine *m)
 		fail("KVM_IRQ_LINE: %m");
 }
 
-/* True when the text that ends the run has been written, and its line. */
-static bool put(char c)
+/* A text is looked for at the end of its line. */
+static enum ending put(char c)
 {
-	bool found;
-
 	putchar(c);
 	if (c != '\n') {
 		if (port.length < sizeof(port.text) - 1)
 			port.text[port.length++] = c;
-		return false;
+		return RUNNING;
 	}
 	fflush(stdout);
 	port.text[port.length] = 0;
 	port.length = 0;
-	found = port.until && strstr(port.text, port.until);
-	return found;
+	if (port.good && strstr(port.text, port.good))
+		return GOOD_TEXT;
+	if (port.bad && strstr(port.text, port.bad))
+		return BAD_TEXT;
+	return RUNNING;
 }
 
-bool serial_write(struct machine *m, unsigned int reg, uint8_t value)
+enum ending serial_write(struct machine *m, unsigned int reg, uint8_t value)
 {
-	bool done = false;
+	enum ending ending = RUNNING;
 
 	switch (reg) {
 	case DATA:
@@ -77,7 +79,7 @@ bool serial_write(struct machine *m, unsigned int reg, uint8_t value)
 			break;
 		}
 		if (!(port.mcr & MCR_LOOP))
-			done = put(value);
+			ending = put(value);
 		port.transmitter_due = true;
 		break;
 	case IER:
@@ -103,7 +105,7 @@ bool serial_write(struct machine *m, unsigned int reg, uint8_t value)
 		break;
 	}
 	update_line(m);
-	return done;
+	return ending;
 }
 
 static uint8_t identify(struct machine *m)

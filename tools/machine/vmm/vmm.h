@@ -42,9 +42,11 @@ void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)
 /* linux.c */
 struct entry linux_load(struct machine *m, const char *kernel, const char *initrd, const char *command);
 
-/* serial.c: the port's eight registers; serial_until() names the text that ends the run. */
-void serial_until(const char *text);
-bool serial_write(struct machine *m, unsigned int reg, uint8_t value);
+enum ending { RUNNING, GOOD_TEXT, BAD_TEXT, RESET };
+
+/* serial.c: the port's eight registers; serial_watch() names texts that end the run, or NULL. */
+void serial_watch(const char *good, const char *bad);
+enum ending serial_write(struct machine *m, unsigned int reg, uint8_t value);
 uint8_t serial_read(struct machine *m, unsigned int reg);
 
 #define SERIAL_PORT	0x3f8
