@@ -24,6 +24,7 @@ static const struct emu_ops vcpu_ops = {
 	.fetch = kvm_emu_fetch,
 	.read = kvm_emu_read,
 	.write = kvm_emu_write,
+	.probe_read = kvm_emu_probe_read,
 	.probe_write = kvm_emu_probe_write,
 	.cmpxchg = kvm_emu_cmpxchg,
 	.checkpoint = kvm_emu_checkpoint,
@@ -53,10 +54,11 @@ static const struct emu_ops vcpu_ops = {
 	.mwait = kvm_emu_mwait,
 	.leave_smm = kvm_emu_leave_smm,
 	.hypercall = kvm_emu_hypercall,
-	.get_xmm = kvm_emu_get_xmm,
-	.set_xmm = kvm_emu_set_xmm,
-	.get_mmx = kvm_emu_get_mmx,
-	.set_mmx = kvm_emu_set_mmx,
+	.get_vector = kvm_emu_get_vector,
+	.set_vector = kvm_emu_set_vector,
+	.get_fpu = kvm_emu_get_fpu,
+	.set_fpu = kvm_emu_set_fpu,
+	.get_xcr0 = kvm_emu_get_xcr0,
 };
 
 /* ---- running an instruction ------------------------------------------------------------------ */

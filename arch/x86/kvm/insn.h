@@ -59,6 +59,7 @@ int kvm_emu_read(struct emulator *emu, u64 linear, void *buf, unsigned int size,
 		 unsigned int access);
 int kvm_emu_write(struct emulator *emu, u64 linear, const void *buf, unsigned int size,
 		  unsigned int access);
+int kvm_emu_probe_read(struct emulator *emu, u64 linear, unsigned int size);
 int kvm_emu_probe_write(struct emulator *emu, u64 linear, unsigned int size);
 int kvm_emu_cmpxchg(struct emulator *emu, u64 linear, const void *old, const void *new,
 		    unsigned int size);
@@ -97,9 +98,11 @@ int kvm_emu_hypercall(struct emulator *emu);
 
 /* ---- insn_fpu.c ------------------------------------------------------------------------------ */
 
-void kvm_emu_get_xmm(struct emulator *emu, unsigned int nr, void *val);
-void kvm_emu_set_xmm(struct emulator *emu, unsigned int nr, const void *val);
-void kvm_emu_get_mmx(struct emulator *emu, unsigned int nr, void *val);
-void kvm_emu_set_mmx(struct emulator *emu, unsigned int nr, const void *val);
+void kvm_emu_get_vector(struct emulator *emu, unsigned int nr, void *val, unsigned int size);
+void kvm_emu_set_vector(struct emulator *emu, unsigned int nr, const void *val,
+			unsigned int size);
+void kvm_emu_get_fpu(struct emulator *emu, struct emu_fpu *fpu);
+void kvm_emu_set_fpu(struct emulator *emu, const struct emu_fpu *fpu);
+u64 kvm_emu_get_xcr0(struct emulator *emu);
 
 #endif

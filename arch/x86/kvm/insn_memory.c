@@ -228,9 +228,8 @@ int kvm_emu_write(struct emulator *emu, u64 linear, const void *buf, unsigned in
 	return r;
 }
 
-int kvm_emu_probe_write(struct emulator *emu, u64 linear, unsigned int size)
+static int probe(struct emulator *emu, u64 linear, unsigned int size, u32 walk)
 {
-	u32 walk = walk_access(emu, 0) | KVM_PF_WRITE;
 	unsigned int n = in_page(linear, size);
 	gpa_t gpa;
 	int r;
@@ -239,6 +238,16 @@ int kvm_emu_probe_write(struct emulator *emu, u64 linear, unsigned int size)
 	if (r == EMU_DONE && n < size)
 		r = translate(emu, linear + n, walk, &gpa);
 	return r;
+}
+
+int kvm_emu_probe_read(struct emulator *emu, u64 linear, unsigned int size)
+{
+	return probe(emu, linear, size, walk_access(emu, 0));
+}
+
+int kvm_emu_probe_write(struct emulator *emu, u64 linear, unsigned int size)
+{
+	return probe(emu, linear, size, walk_access(emu, 0) | KVM_PF_WRITE);
 }
 
 int kvm_emu_cmpxchg(struct emulator *emu, u64 linear, const void *old, const void *new,

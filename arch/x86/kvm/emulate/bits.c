@@ -225,7 +225,7 @@ int emu_exec_tzcnt(struct emulator *emu)
 	bool has;
 	int rc;
 
-	rc = emu_has_feature(emu, 7, 1, 1u << 3, &has);
+	rc = emu_has_feature(emu, FEATURE_BMI1, &has);
 	if (rc != EMU_DONE)
 		return rc;
 	if (!has)
@@ -239,7 +239,7 @@ int emu_exec_lzcnt(struct emulator *emu)
 	bool has;
 	int rc;
 
-	rc = emu_has_feature(emu, 0x80000001, 2, 1u << 5, &has);
+	rc = emu_has_feature(emu, FEATURE_LZCNT, &has);
 	if (rc != EMU_DONE)
 		return rc;
 	if (!has)
@@ -252,14 +252,11 @@ int emu_exec_lzcnt(struct emulator *emu)
 int emu_exec_popcnt(struct emulator *emu)
 {
 	u64 left = emu->src, count = 0;
-	bool has;
 	int rc;
 
-	rc = emu_has_feature(emu, 1, 2, 1u << 23, &has);
+	rc = emu_require(emu, FEATURE_POPCNT);
 	if (rc != EMU_DONE)
 		return rc;
-	if (!has)
-		return emu_raise(emu, VECTOR_UD);
 
 	for (; left; left &= left - 1)
 		count++;
@@ -276,14 +273,11 @@ int emu_exec_crc32(struct emulator *emu)
 	unsigned int bits = (insn->flags & SRC_MASK) == SRC_RM8 ? 8 : 8 * insn->size;
 	u32 crc = emu->gpr[insn->reg];
 	u64 data = emu->src;
-	bool has;
 	int rc;
 
-	rc = emu_has_feature(emu, 1, 2, 1u << 20, &has);
+	rc = emu_require(emu, FEATURE_CRC32);
 	if (rc != EMU_DONE)
 		return rc;
-	if (!has)
-		return emu_raise(emu, VECTOR_UD);
 
 	for (; bits; bits--, data >>= 1)
 		crc = crc >> 1 ^ ((crc ^ data) & 1 ? 0x82f63b78u : 0);

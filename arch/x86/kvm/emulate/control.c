@@ -102,15 +102,17 @@ int emu_exec_bound(struct emulator *emu)
 {
 	const struct emu_insn *insn = &emu->insn;
 	unsigned int size = insn->size;
-	s64 index = (s64)emu_sign_extend(emu->dst, size), low, high;
-	u64 val;
+	s64 index = (s64)emu_sign_extend(emu->dst, size);
+	u64 low, high, next = (insn->ea + size) & emu_mask(insn->addr_size);
 	int rc;
 
-	rc = emu_read_value(emu, insn->seg, insn->ea, &val, 2 * size);
+	rc = emu_read_value(emu, insn->seg, insn->ea, &low, size);
 	if (rc != EMU_DONE)
 		return rc;
-
-	low = (s64)emu_sign_extend(val, size);
-	high = (s64)emu_sign_extend(val >> (8 * size), size);
-	return index < low || index > high ? emu_raise(emu, VECTOR_BR) : EMU_DONE;
+	if (index < (s64)emu_sign_extend(low, size))
+		return emu_raise(emu, VECTOR_BR);
+	rc = emu_read_value(emu, insn->seg, next, &high, size);
+	if (rc != EMU_DONE)
+		return rc;
+	return index > (s64)emu_sign_extend(high, size) ? emu_raise(emu, VECTOR_BR) : EMU_DONE;
 }

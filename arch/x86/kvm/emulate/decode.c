@@ -113,6 +113,7 @@ static inline const u8 *parse_prefixes(struct emu_insn *insn, enum emu_mode mode
 	insn->opsize_prefix = false;
 	insn->seg_override = false;
 	insn->is_mem = false;
+	insn->vex = false;
 	insn->seg = EMU_DS;
 	insn->scale = 0;
 	insn->addr_size = addr_size[mode];
@@ -122,19 +123,64 @@ static inline const u8 *parse_prefixes(struct emu_insn *insn, enum emu_mode mode
 	return p;
 }
 
+/*
+ * C4 and C5 begin a VEX prefix in 64-bit mode, and in other protected modes if what would be ModRM
+ * of LES or LDS named a register. Real and virtual-8086 mode have no VEX: #UD.
+ */
+static inline bool begins_vex(enum emu_mode mode, const u8 *p)
+{
+	if ((p[0] & 0xfe) != 0xc4)
+		return false;
+	return mode == EMU_LONG64 || (p[1] >= 0xc0 && mode >= EMU_PROT16);
+}
+
+/*
+ * What VEX says is kept as the prefixes it stands for: REX bits, and one of 66, F3 and F2. R, X, B
+ * and vvvv are stored inverted; outside of 64-bit mode there are only eight registers. Prefixes
+ * that VEX excludes make it invalid.
+ */
+static const u8 *parse_vex(struct emu_insn *insn, enum emu_mode mode, const u8 *p,
+			   const struct emu_opcode **op)
+{
+	bool clash = insn->rex || insn->rep || insn->opsize_prefix || insn->lock;
+	bool is_long = *p == 0xc4;
+	u8 inverted = ~p[1], last = is_long ? p[2] : p[1];
+
+	insn->vex = true;
+	insn->map = is_long ? p[1] & 0x1f : 1;
+	insn->vex_256 = last & 4;
+	insn->vvvv = (~last >> 3) & 15;
+	insn->opsize_prefix = (last & 3) == 1;
+	insn->rep = last & 2 ? 0xf3 - (last & 1) : 0;
+	insn->rex = 0x40 | (inverted & 0x80) >> 5;
+	if (is_long)
+		insn->rex |= (inverted & 0x60) >> 5 | (last & 0x80) >> 4;
+	if (mode != EMU_LONG64) {
+		insn->rex &= 0x48;
+		insn->vvvv &= 7;
+	}
+
+	p += is_long ? 3 : 2;
+	insn->opcode = *p;
+	*op = emu_map_vex(insn->map, insn->opcode, clash);
+	return p + 1;
+}
+
 static const struct emu_opcode *parse_long_opcode(struct emu_insn *insn, u8 escape, u8 byte)
 {
 	insn->opcode = byte;
 	insn->map = escape == 0x38 ? 2 : 3;
-	return insn->map == 2 ? emu_map_0f38(byte) : emu_map_0f3a();
+	return insn->map == 2 ? emu_map_0f38(byte) : emu_map_0f3a(byte);
 }
 
-static inline const u8 *parse_opcode(struct emu_insn *insn, const u8 *p,
+static inline const u8 *parse_opcode(struct emu_insn *insn, enum emu_mode mode, const u8 *p,
 				     const struct emu_opcode **op)
 {
 	u8 byte = *p++;
 
 	if (byte != 0x0f) {
+		if (begins_vex(mode, p - 1))
+			return parse_vex(insn, mode, p - 1, op);
 		insn->map = 0;
 		insn->opcode = byte;
 		*op = &emu_map_one[byte];
@@ -190,8 +236,10 @@ static inline u32 resolve_groups(struct emu_insn *insn, enum emu_mode mode,
 	return flags;
 }
 
-static unsigned int fixed_size(enum emu_mode mode, u32 flags)
+static unsigned int fixed_size(const struct emu_insn *insn, enum emu_mode mode, u32 flags)
 {
+	if ((flags & DQ) == DQ)
+		return insn->rex & 8 ? 8 : 4;
 	if (flags & BYTE)
 		return 1;
 	if (flags & WORD)
@@ -204,7 +252,9 @@ static inline unsigned int operand_size(const struct emu_insn *insn, enum emu_mo
 	bool small;
 
 	if (flags & (BYTE | WORD | NATIVE))
-		return fixed_size(mode, flags);
+		return fixed_size(insn, mode, flags);
+	if (insn->vex)
+		return mode == EMU_LONG64 && (insn->rex & 8) ? 8 : 4;
 	if (mode == EMU_LONG64) {
 		if ((insn->rex & 8) || (flags & F64))
 			return flags & MAX32 ? 4 : 8;
@@ -354,7 +404,7 @@ static const u8 *parse_immediate(struct emu_insn *insn, u32 flags, const u8 *p)
 static void parse(struct emu_insn *insn, enum emu_mode mode)
 {
 	const struct emu_opcode *op;
-	const u8 *p = parse_opcode(insn, parse_prefixes(insn, mode), &op);
+	const u8 *p = parse_opcode(insn, mode, parse_prefixes(insn, mode), &op);
 	u8 modrm = *p;
 	u32 flags = resolve_groups(insn, mode, op, modrm);
 
@@ -416,8 +466,26 @@ static inline u64 effective_address(const struct emulator *emu)
 	return insn->addr_size == 8 ? ea : ea & emu_mask(insn->addr_size);
 }
 
+/* VEX.vvvv must be ones where it is no operand; L and W must be zero, or one, if a row says so. */
+static bool vex_is_excluded(const struct emu_insn *insn)
+{
+	u32 flags = insn->flags;
+
+	if (!(flags & VEX_V) && insn->vvvv)
+		return true;
+	if ((flags & VEX_W0) && (insn->rex & 8))
+		return true;
+	return insn->vex_256 ? flags & VEX_L0 : flags & VEX_L1;
+}
+
+/* Control registers 0, 2, 3, 4 and 8 exist; debug registers 0 to 7. */
+static bool names_no_register(const struct emu_insn *insn)
+{
+	return insn->opcode & 1 ? insn->reg > 7 : insn->reg > 8 || !(0x11d >> insn->reg & 1);
+}
+
 /* Forms that the opcode's entry excludes, one way or another */
-#define RESTRICTIONS	(INVALID | NO64 | PROT | MEM | REG)
+#define RESTRICTIONS	(NATIVE | INVALID | NO64 | PROT | MEM | REG)
 
 static bool is_excluded(const struct emulator *emu)
 {
@@ -426,11 +494,15 @@ static bool is_excluded(const struct emulator *emu)
 
 	if (flags & INVALID)
 		return true;
+	if (insn->vex)
+		return vex_is_excluded(insn) || (insn->is_mem ? flags & REG : flags & MEM);
 	if (insn->lock && !((flags & LOCK) && insn->is_mem))
 		return true;
 	if ((flags & NO64) && emu->mode == EMU_LONG64)
 		return true;
 	if ((flags & PROT) && !emu_protected(emu))
+		return true;
+	if ((flags & NATIVE) && names_no_register(insn))
 		return true;
 	return insn->is_mem ? flags & REG : flags & MEM;
 }
@@ -467,7 +539,7 @@ int emu_decode(struct emulator *emu)
 
 	if (!insn->op->exec)
 		return refuse(emu);
-	if (((insn->flags & RESTRICTIONS) || insn->lock) && is_excluded(emu))
+	if (((insn->flags & RESTRICTIONS) || insn->lock || insn->vex) && is_excluded(emu))
 		return emu_raise(emu, VECTOR_UD);
 
 	emu->next_rip = emu->rip + insn->length;

@@ -111,6 +111,29 @@ enum emu_task_switch { EMU_TASK_CALL, EMU_TASK_IRET, EMU_TASK_JUMP, EMU_TASK_GAT
 
 #define EMU_MAX_ACCESS	1024
 
+/* An x87 register: the integer bit is explicit, sign and exponent are in one. */
+struct emu_x87 {
+	u64 mantissa;
+	u16 exponent;
+	u8 unused[6];
+};
+
+/* As FXSAVE64 has it. st[0] is the top of the stack; ftw has a bit a register by its own number. */
+struct emu_fpu {
+	u16 fcw;
+	u16 fsw;
+	u8 ftw;
+	u8 unused_ftw;
+	u16 fop;
+	u64 fip;
+	u64 fdp;
+	u32 mxcsr;
+	u32 mxcsr_mask;
+	struct emu_x87 st[8];
+	u8 xmm[16][16];
+	u8 unused[96];
+} __attribute__((__aligned__(16)));
+
 /*
  * How the emulator reaches the guest. Functions that return int return an enum emu_result:
  * EMU_DONE; EMU_FAULT after having filled emu->fault; EMU_PENDING; or EMU_UNHANDLED, which ends the
@@ -129,7 +152,8 @@ struct emu_ops {
 		    unsigned int access);
 	int (*write)(struct emulator *emu, u64 linear, const void *buf, unsigned int size,
 		     unsigned int access);
-	/* Would a write fault? Changes nothing. */
+	/* Would a read fault, or a write? Changes nothing. */
+	int (*probe_read)(struct emulator *emu, u64 linear, unsigned int size);
 	int (*probe_write)(struct emulator *emu, u64 linear, unsigned int size);
 	/* Atomic; EMU_AGAIN when memory was not *old. size is 1, 2, 4, 8 or 16. */
 	int (*cmpxchg)(struct emulator *emu, u64 linear, const void *old, const void *new,
@@ -186,11 +210,17 @@ struct emu_ops {
 	/* Reads and writes emu->gpr itself; the emulator advances rip after EMU_DONE. */
 	int (*hypercall)(struct emulator *emu);
 
-	/* The guest's vector registers: 16 bytes for XMM, 8 for MMX. */
-	void (*get_xmm)(struct emulator *emu, unsigned int nr, void *val);
-	void (*set_xmm)(struct emulator *emu, unsigned int nr, const void *val);
-	void (*get_mmx)(struct emulator *emu, unsigned int nr, void *val);
-	void (*set_mmx)(struct emulator *emu, unsigned int nr, const void *val);
+	/*
+	 * Vector registers. size is 16, and set_vector() leaves the rest of the register alone, or
+	 * 32, and it clears what there is above.
+	 */
+	void (*get_vector)(struct emulator *emu, unsigned int nr, void *val, unsigned int size);
+	void (*set_vector)(struct emulator *emu, unsigned int nr, const void *val,
+			   unsigned int size);
+	/* All that FXSAVE64 saves. The emulator gives back no MXCSR that faults. */
+	void (*get_fpu)(struct emulator *emu, struct emu_fpu *fpu);
+	void (*set_fpu)(struct emulator *emu, const struct emu_fpu *fpu);
+	u64 (*get_xcr0)(struct emulator *emu);
 };
 
 #define EMU_MAX_LENGTH	15
@@ -203,16 +233,19 @@ struct emu_insn {
 	u32 flags;		/* the opcode's, with those of the groups it is in */
 	u8 available;		/* how many of bytes[] have been fetched */
 	u8 length;
-	u8 map;			/* 0: one byte; 1: 0f; 2: 0f 38; 3: 0f 3a */
+	u8 map;			/* 0: one byte; 1: 0f; 2: 0f 38; 3: 0f 3a; or VEX's */
 	u8 opcode;
 
-	/* Eight bytes that start out as constants */
+	/* Bytes that start out as constants */
 	u8 rex;
 	u8 rep;			/* 0, 0xf2 or 0xf3: the last one given */
 	bool lock;
 	bool opsize_prefix;
 	bool seg_override;
 	bool is_mem;		/* there is a memory operand */
+	bool vex;		/* rex, rep and opsize_prefix are what VEX says */
+	bool vex_256;
+	u8 vvvv;		/* not inverted: the register */
 	u8 seg;			/* of the memory operand, override included */
 	u8 scale;
 

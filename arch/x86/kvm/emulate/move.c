@@ -12,6 +12,16 @@ int emu_exec_nop(struct emulator *emu)
 	return EMU_DONE;
 }
 
+/* Nothing in a cache can be told from memory here; the address is checked as for a load. */
+int emu_exec_clflush(struct emulator *emu)
+{
+	u64 linear;
+	int rc;
+
+	rc = emu_linear(emu, emu->insn.seg, emu->insn.ea, 1, false, &linear);
+	return rc == EMU_DONE ? emu->ops->probe_read(emu, linear, 1) : rc;
+}
+
 int emu_exec_mov(struct emulator *emu)
 {
 	emu->dst = emu->src;
@@ -69,17 +79,8 @@ static u64 reverse_bytes(u64 val, unsigned int size)
 
 int emu_exec_movbe(struct emulator *emu)
 {
-	bool has;
-	int rc;
-
-	rc = emu_has_feature(emu, 1, 2, 1u << 22, &has);
-	if (rc != EMU_DONE)
-		return rc;
-	if (!has)
-		return emu_raise(emu, VECTOR_UD);
-
 	emu->dst = reverse_bytes(emu->src, emu->insn.size);
-	return EMU_DONE;
+	return emu_require(emu, FEATURE_MOVBE);
 }
 
 /* Of 16 bits the result is undefined; processors give zero. */
@@ -101,13 +102,13 @@ int emu_exec_xchg(struct emulator *emu)
 	return emu_store_dst_and_reg(emu, old);
 }
 
-/* 90 to 97; 90 itself is NOP unless REX.B makes it R8. */
+/* 90 to 97; 90 itself is NOP unless REX.B makes it R8, and PAUSE with F3 even then. */
 int emu_exec_xchg_acc(struct emulator *emu)
 {
 	const struct emu_insn *insn = &emu->insn;
 	u64 acc;
 
-	if (insn->opcode == 0x90 && !(insn->rex & 1))
+	if (insn->opcode == 0x90 && (insn->rep == 0xf3 || !(insn->rex & 1)))
 		return EMU_DONE;
 
 	acc = emu_get_gpr(emu, EMU_RAX, insn->size);
@@ -124,11 +125,9 @@ static int compare_exchange_pair(struct emulator *emu, unsigned int size)
 	void *old_high = (u8 *)old + size, *new_high = (u8 *)new + size;
 	int rc;
 
-	rc = emu_linear(emu, insn->seg, insn->ea, 2 * size, true, &linear);
+	rc = emu_operand_linear(emu, 2 * size, size == 8 ? 16 : 1, true, &linear);
 	if (rc != EMU_DONE)
 		return rc;
-	if (size == 8 && (linear & 15))
-		return emu_raise_gp0(emu);
 	rc = emu->ops->read(emu, linear, old, 2 * size, EMU_ACCESS_MODIFY);
 	if (rc != EMU_DONE)
 		return rc;
@@ -156,16 +155,13 @@ static int compare_exchange_pair(struct emulator *emu, unsigned int size)
 
 int emu_exec_cmpxchg8b(struct emulator *emu)
 {
-	bool has;
 	int rc;
 
 	if (emu->insn.size != 8)
 		return compare_exchange_pair(emu, 4);
 
-	rc = emu_has_feature(emu, 1, 2, 1u << 13, &has);
-	if (rc != EMU_DONE)
-		return rc;
-	return has ? compare_exchange_pair(emu, 8) : emu_raise(emu, VECTOR_UD);
+	rc = emu_require(emu, FEATURE_CMPXCHG16B);
+	return rc == EMU_DONE ? compare_exchange_pair(emu, 8) : rc;
 }
 
 int emu_exec_lea(struct emulator *emu)

@@ -67,11 +67,18 @@ struct emu_opcode {
 #define REG		0x00400000u	/* #UD with memory */
 #define MAX32		0x00800000u	/* operand size is 4 at most */
 #define WORD		0x08000000u	/* operands are 16 bits */
+#define DQ		(BYTE | WORD)	/* operands are 32 bits, or 64 with REX.W */
 /* Control and debug registers: operand size is 8 in 64-bit mode, else 4; ModRM.mod is taken as 3 */
 #define NATIVE		0x10000000u
 #define INVALID		0x20000000u	/* #UD */
 #define BITBASE		0x80000000u	/* bit string: the source moves the memory operand */
 #define UNKNOWN		0x40000000u	/* not even the length is known */
+
+/* Rows of VEX maps, which have no use for these bits */
+#define VEX_V		LOCK		/* vvvv is an operand */
+#define VEX_L0		D64		/* #UD with 256 bits */
+#define VEX_L1		F64		/* #UD with 128 bits */
+#define VEX_W0		NO64		/* #UD with W */
 
 /* The entry is a table of entries, chosen by */
 #define BY_MASK		0x07000000u
@@ -89,7 +96,9 @@ struct emu_opcode {
 extern const struct emu_opcode emu_map_one[256];
 extern const struct emu_opcode emu_map_0f[256];
 const struct emu_opcode *emu_map_0f38(u8 opcode);
-const struct emu_opcode *emu_map_0f3a(void);
+const struct emu_opcode *emu_map_0f3a(u8 opcode);
+const struct emu_opcode *emu_map_vex(u8 map, u8 opcode, bool clash);
+extern const struct emu_opcode emu_map_x87[8][2];
 
 /* Values of emu_insn.base and .index that are no register */
 #define EMU_BASE_NONE	0xff
@@ -137,6 +146,8 @@ const struct emu_opcode *emu_map_0f3a(void);
 #define CR4_OSXSAVE	0x00040000ul
 #define EMU_MSR_EFER	0xc0000080u
 #define EFER_LMA_BIT	0x00000400ul
+#define EFER_FFXSR_BIT	0x00004000ul
+#define XCR0_AVX	0x00000006ul	/* SSE and AVX state */
 
 /* Exception vectors */
 enum {
@@ -175,6 +186,22 @@ int emu_write_mem(struct emulator *emu, unsigned int seg, u64 offset, const void
 		  unsigned int size);
 int emu_read_value(struct emulator *emu, unsigned int seg, u64 offset, u64 *val, unsigned int size);
 int emu_has_feature(struct emulator *emu, u32 leaf, unsigned int reg, u32 bit, bool *has);
+int emu_require(struct emulator *emu, u32 leaf, unsigned int reg, u32 bit);
+
+/* Bits of CPUID for emu_has_feature() and emu_require(): leaf, register, bit */
+#define FEATURE_SSE3		1, 2, 1u << 0
+#define FEATURE_CMPXCHG16B	1, 2, 1u << 13
+#define FEATURE_SSE41		1, 2, 1u << 19
+#define FEATURE_CRC32		1, 2, 1u << 20	/* SSE4.2 */
+#define FEATURE_MOVBE		1, 2, 1u << 22
+#define FEATURE_POPCNT		1, 2, 1u << 23
+#define FEATURE_BMI1		7, 1, 1u << 3
+#define FEATURE_AVX2		7, 1, 1u << 5
+#define FEATURE_BMI2		7, 1, 1u << 8
+#define FEATURE_ADX		7, 1, 1u << 19
+#define FEATURE_MOVDIRI		7, 2, 1u << 27
+#define FEATURE_MOVDIR64B	7, 2, 1u << 28
+#define FEATURE_LZCNT		0x80000001, 2, 1u << 5
 
 /* Ones in as many bytes */
 extern const u64 emu_size_mask[9];
@@ -246,6 +273,50 @@ static inline u64 emu_unpack_flags(u64 rflags, u32 ax)
 	return (rflags & ~FLAG_ARITH) | ((ax >> 8) & FLAG_ARITH & 0xff) | (u64)(ax & 1) << 11;
 }
 
+/* fpu.c: who may use the FPU, and its state as a whole */
+void emu_x87_set_top(struct emu_fpu *fpu, unsigned int to);
+void emu_x87_update_summary(struct emu_fpu *fpu);
+void emu_x87_set_control(struct emu_fpu *fpu, u16 fcw);
+int emu_x87_pending(struct emulator *emu, struct emu_fpu *fpu);
+int emu_x87_begin(struct emulator *emu, struct emu_fpu *fpu, bool waits);
+int emu_mmx_begin(struct emulator *emu, struct emu_fpu *fpu);
+int emu_vector_allowed(struct emulator *emu);
+int emu_operand_linear(struct emulator *emu, unsigned int size, unsigned int align, bool write,
+		       u64 *linear);
+
+/* sse.c */
+int emu_maskmov(struct emulator *emu, const u8 *val, const u8 *mask, unsigned int bytes);
+int emu_store_masked(struct emulator *emu, u64 offset, const u8 *val, const u8 *mask,
+		     unsigned int bytes, unsigned int size);
+
+/* float.c: x87 formats; flags are those of the status word */
+#define X87_IE		0x0001u
+#define X87_DE		0x0002u
+#define X87_ZE		0x0004u
+#define X87_OE		0x0008u
+#define X87_UE		0x0010u
+#define X87_PE		0x0020u
+#define X87_EXCEPTIONS	0x003fu
+#define X87_SF		0x0040u
+#define X87_ES		0x0080u
+#define X87_C1		0x0200u
+#define X87_TOP		0x3800u
+#define X87_TOP_SHIFT	11
+#define X87_B		0x8000u
+
+static inline unsigned int emu_x87_top(const struct emu_fpu *fpu)
+{
+	return (fpu->fsw & X87_TOP) >> X87_TOP_SHIFT;
+}
+
+extern const struct emu_x87 emu_x87_indefinite;
+struct emu_x87 emu_x87_from_float(u64 val, unsigned int size, u16 *flags);
+struct emu_x87 emu_x87_from_int(s64 val);
+u64 emu_x87_to_float(const struct emu_x87 *val, unsigned int size, u16 fcw, u16 *flags);
+u64 emu_x87_to_int(const struct emu_x87 *val, unsigned int size, unsigned int rounding, u16 *flags);
+struct emu_x87 emu_x87_from_bcd(const u8 bcd[10]);
+void emu_x87_to_bcd(const struct emu_x87 *val, u8 bcd[10], unsigned int rounding, u16 *flags);
+
 /* io.c */
 int emu_io_allowed(struct emulator *emu, u16 port, unsigned int size);
 
@@ -284,6 +355,7 @@ int emu_exec_popcnt(struct emulator *emu);
 int emu_exec_crc32(struct emulator *emu);
 
 int emu_exec_nop(struct emulator *emu);
+int emu_exec_clflush(struct emulator *emu);
 int emu_exec_mov(struct emulator *emu);
 int emu_exec_mov_from_seg(struct emulator *emu);
 int emu_exec_mov_to_seg(struct emulator *emu);
@@ -386,21 +458,75 @@ int emu_exec_mwait(struct emulator *emu);
 int emu_exec_ac_flag(struct emulator *emu);
 int emu_exec_rsm(struct emulator *emu);
 
-int emu_exec_xmm_load(struct emulator *emu);
-int emu_exec_xmm_load_aligned(struct emulator *emu);
-int emu_exec_xmm_store(struct emulator *emu);
-int emu_exec_xmm_store_aligned(struct emulator *emu);
-int emu_exec_xmm_load_scalar(struct emulator *emu);
-int emu_exec_xmm_store_scalar(struct emulator *emu);
-int emu_exec_xmm_load_half(struct emulator *emu);
-int emu_exec_xmm_store_half(struct emulator *emu);
-int emu_exec_xmm_load_q(struct emulator *emu);
-int emu_exec_xmm_store_q(struct emulator *emu);
-int emu_exec_xmm_from_gpr(struct emulator *emu);
-int emu_exec_xmm_to_gpr(struct emulator *emu);
+int emu_exec_vec_load(struct emulator *emu);
+int emu_exec_vec_load_aligned(struct emulator *emu);
+int emu_exec_vec_store(struct emulator *emu);
+int emu_exec_vec_store_aligned(struct emulator *emu);
+int emu_exec_vec_load_scalar(struct emulator *emu);
+int emu_exec_vec_store_scalar(struct emulator *emu);
+int emu_exec_vec_load_half(struct emulator *emu);
+int emu_exec_vec_store_half(struct emulator *emu);
+int emu_exec_vec_load_dup(struct emulator *emu);
+int emu_exec_vec_load_q(struct emulator *emu);
+int emu_exec_vec_store_q(struct emulator *emu);
+int emu_exec_vec_from_gpr(struct emulator *emu);
+int emu_exec_vec_to_gpr(struct emulator *emu);
+int emu_exec_vec_broadcast(struct emulator *emu);
+int emu_exec_vec_load_masked(struct emulator *emu);
+int emu_exec_vec_store_masked(struct emulator *emu);
+int emu_exec_vec_maskmov(struct emulator *emu);
+int emu_exec_vec_insert(struct emulator *emu);
+int emu_exec_vec_extract(struct emulator *emu);
+int emu_exec_vec_extract_word(struct emulator *emu);
+
 int emu_exec_mmx_load(struct emulator *emu);
 int emu_exec_mmx_store(struct emulator *emu);
 int emu_exec_mmx_from_gpr(struct emulator *emu);
 int emu_exec_mmx_to_gpr(struct emulator *emu);
+int emu_exec_mmx_from_vec(struct emulator *emu);
+int emu_exec_mmx_to_vec(struct emulator *emu);
+int emu_exec_mmx_maskmov(struct emulator *emu);
+int emu_exec_mmx_insert(struct emulator *emu);
+int emu_exec_mmx_extract(struct emulator *emu);
+int emu_exec_emms(struct emulator *emu);
+
+int emu_exec_fxsave(struct emulator *emu);
+int emu_exec_fxrstor(struct emulator *emu);
+int emu_exec_ldmxcsr(struct emulator *emu);
+int emu_exec_stmxcsr(struct emulator *emu);
+
+int emu_exec_fld(struct emulator *emu);
+int emu_exec_fld80(struct emulator *emu);
+int emu_exec_fild(struct emulator *emu);
+int emu_exec_fbld(struct emulator *emu);
+int emu_exec_fst(struct emulator *emu);
+int emu_exec_fst80(struct emulator *emu);
+int emu_exec_fist(struct emulator *emu);
+int emu_exec_fisttp(struct emulator *emu);
+int emu_exec_fbstp(struct emulator *emu);
+int emu_exec_fldcw(struct emulator *emu);
+int emu_exec_fnstcw(struct emulator *emu);
+int emu_exec_fnstsw(struct emulator *emu);
+int emu_exec_fldenv(struct emulator *emu);
+int emu_exec_fnstenv(struct emulator *emu);
+int emu_exec_frstor(struct emulator *emu);
+int emu_exec_fnsave(struct emulator *emu);
+int emu_exec_fninit(struct emulator *emu);
+int emu_exec_fnclex(struct emulator *emu);
+int emu_exec_fnop(struct emulator *emu);
+int emu_exec_fwait(struct emulator *emu);
+
+int emu_exec_andn(struct emulator *emu);
+int emu_exec_bls(struct emulator *emu);
+int emu_exec_bzhi(struct emulator *emu);
+int emu_exec_bextr(struct emulator *emu);
+int emu_exec_pext(struct emulator *emu);
+int emu_exec_pdep(struct emulator *emu);
+int emu_exec_mulx(struct emulator *emu);
+int emu_exec_rorx(struct emulator *emu);
+int emu_exec_shiftx(struct emulator *emu);
+int emu_exec_adx(struct emulator *emu);
+int emu_exec_movdiri(struct emulator *emu);
+int emu_exec_movdir64b(struct emulator *emu);
 
 #endif

@@ -164,6 +164,7 @@ const struct emu_opcode emu_map_one[256] = {
 	[0x98] = { emu_exec_cbw, DST_ACC | READ | WRITE },
 	[0x99] = { emu_exec_cwd, SRC_ACC },
 	[0x9a] = { emu_exec_call_far, IMM_FAR | NO64 },
+	[0x9b] = { emu_exec_fwait, 0 },
 	[0x9c] = { emu_exec_pushf, D64 },
 	[0x9d] = { emu_exec_popf, D64 },
 	[0x9e] = { emu_exec_sahf, 0 },
@@ -211,7 +212,14 @@ const struct emu_opcode emu_map_one[256] = {
 	[0xd5] = { emu_exec_aad, IMM_8 | NO64 },
 	[0xd6] = { emu_exec_salc, NO64 },
 	[0xd7] = { emu_exec_xlat, 0 },
-	EIGHT(0xd8) = { NULL, MODRM },	/* x87 */
+	[0xd8] = { NULL, MODRM | BY_MOD, emu_map_x87[0] },
+	[0xd9] = { NULL, MODRM | BY_MOD, emu_map_x87[1] },
+	[0xda] = { NULL, MODRM | BY_MOD, emu_map_x87[2] },
+	[0xdb] = { NULL, MODRM | BY_MOD, emu_map_x87[3] },
+	[0xdc] = { NULL, MODRM | BY_MOD, emu_map_x87[4] },
+	[0xdd] = { NULL, MODRM | BY_MOD, emu_map_x87[5] },
+	[0xde] = { NULL, MODRM | BY_MOD, emu_map_x87[6] },
+	[0xdf] = { NULL, MODRM | BY_MOD, emu_map_x87[7] },
 
 	[0xe0 ... 0xe2] = { emu_exec_loop, IMM_S8 | F64 },
 	[0xe3] = { emu_exec_jcxz, IMM_S8 | F64 },
@@ -290,8 +298,11 @@ static const struct emu_opcode group_0f01[8] = {
 
 /* Fences and cache line flushes order and flush nothing that a guest could tell from here. */
 static const struct emu_opcode mem_or_fence[2] = { { NULL, 0 }, { emu_exec_nop, 0 } };
-static const struct emu_opcode clflush_or_sfence[2] = { { emu_exec_nop, 0 }, { emu_exec_nop, 0 } };
-static const struct emu_opcode clflushopt_or_other[2] = { { emu_exec_nop, 0 }, { NULL, 0 } };
+static const struct emu_opcode clflush_or_sfence[2] = {
+	{ emu_exec_clflush, 0 }, { emu_exec_nop, 0 },
+};
+
+static const struct emu_opcode clflushopt_or_other[2] = { { emu_exec_clflush, 0 }, { NULL, 0 } };
 
 static const struct emu_opcode prefix_fence[4] = {
 	{ NULL, BY_MOD, mem_or_fence }, { NULL, 0 }, { NULL, 0 }, { NULL, 0 },
@@ -302,7 +313,22 @@ static const struct emu_opcode prefix_clflush[4] = {
 	{ NULL, 0 }, { NULL, 0 },
 };
 
+#define FPU_IMAGE(name)									\
+static const struct emu_opcode mod_##name[2] = { { emu_exec_##name, 0 }, { NULL, 0 } };		\
+static const struct emu_opcode prefix_##name[4] = {						\
+	{ NULL, BY_MOD, mod_##name }, { NULL, 0 }, { NULL, 0 }, { NULL, 0 },			\
+}
+
+FPU_IMAGE(fxsave);
+FPU_IMAGE(fxrstor);
+FPU_IMAGE(ldmxcsr);
+FPU_IMAGE(stmxcsr);
+
 static const struct emu_opcode group_0fae[8] = {
+	[0] = { NULL, BY_PREFIX, prefix_fxsave },
+	[1] = { NULL, BY_PREFIX, prefix_fxrstor },
+	[2] = { NULL, BY_PREFIX, prefix_ldmxcsr },
+	[3] = { NULL, BY_PREFIX, prefix_stmxcsr },
 	[5 ... 6] = { NULL, BY_PREFIX, prefix_fence },
 	[7] = { NULL, BY_PREFIX, prefix_clflush },
 };
@@ -346,76 +372,102 @@ static const struct emu_opcode prefix_0f78[4] = {
 
 /* SSE moves, by mandatory prefix: none, 66, F3, F2 */
 static const struct emu_opcode prefix_0f10[4] = {
-	{ emu_exec_xmm_load, 0 }, { emu_exec_xmm_load, 0 },
-	{ emu_exec_xmm_load_scalar, 0 }, { emu_exec_xmm_load_scalar, 0 },
+	{ emu_exec_vec_load, 0 }, { emu_exec_vec_load, 0 },
+	{ emu_exec_vec_load_scalar, 0 }, { emu_exec_vec_load_scalar, 0 },
 };
 
 static const struct emu_opcode prefix_0f11[4] = {
-	{ emu_exec_xmm_store, 0 }, { emu_exec_xmm_store, 0 },
-	{ emu_exec_xmm_store_scalar, 0 }, { emu_exec_xmm_store_scalar, 0 },
+	{ emu_exec_vec_store, 0 }, { emu_exec_vec_store, 0 },
+	{ emu_exec_vec_store_scalar, 0 }, { emu_exec_vec_store_scalar, 0 },
 };
 
-static const struct emu_opcode prefix_load_half[4] = {
-	{ emu_exec_xmm_load_half, 0 }, { emu_exec_xmm_load_half, MEM }, { NULL, 0 }, { NULL, 0 },
+static const struct emu_opcode prefix_0f12[4] = {
+	{ emu_exec_vec_load_half, 0 }, { emu_exec_vec_load_half, MEM },
+	{ emu_exec_vec_load_dup, 0 }, { emu_exec_vec_load_dup, 0 },
+};
+
+static const struct emu_opcode prefix_0f16[4] = {
+	{ emu_exec_vec_load_half, 0 }, { emu_exec_vec_load_half, MEM },
+	{ emu_exec_vec_load_dup, 0 }, { NULL, INVALID },
 };
 
 static const struct emu_opcode prefix_store_half[4] = {
-	{ emu_exec_xmm_store_half, MEM }, { emu_exec_xmm_store_half, MEM },
+	{ emu_exec_vec_store_half, MEM }, { emu_exec_vec_store_half, MEM },
 	{ NULL, INVALID }, { NULL, INVALID },
 };
 
 static const struct emu_opcode prefix_0f28[4] = {
-	{ emu_exec_xmm_load_aligned, 0 }, { emu_exec_xmm_load_aligned, 0 },
+	{ emu_exec_vec_load_aligned, 0 }, { emu_exec_vec_load_aligned, 0 },
 	{ NULL, INVALID }, { NULL, INVALID },
 };
 
 static const struct emu_opcode prefix_0f29[4] = {
-	{ emu_exec_xmm_store_aligned, 0 }, { emu_exec_xmm_store_aligned, 0 },
+	{ emu_exec_vec_store_aligned, 0 }, { emu_exec_vec_store_aligned, 0 },
 	{ NULL, INVALID }, { NULL, INVALID },
 };
 
 /* F3 and F2 are AMD's scalar MOVNT */
 static const struct emu_opcode prefix_0f2b[4] = {
-	{ emu_exec_xmm_store_aligned, MEM }, { emu_exec_xmm_store_aligned, MEM },
+	{ emu_exec_vec_store_aligned, MEM }, { emu_exec_vec_store_aligned, MEM },
 	{ NULL, 0 }, { NULL, 0 },
 };
 
 static const struct emu_opcode prefix_0f6e[4] = {
-	{ emu_exec_mmx_from_gpr, 0 }, { emu_exec_xmm_from_gpr, 0 },
+	{ emu_exec_mmx_from_gpr, 0 }, { emu_exec_vec_from_gpr, 0 },
 	{ NULL, INVALID }, { NULL, INVALID },
 };
 
 static const struct emu_opcode prefix_0f6f[4] = {
-	{ emu_exec_mmx_load, 0 }, { emu_exec_xmm_load_aligned, 0 },
-	{ emu_exec_xmm_load, 0 }, { NULL, INVALID },
+	{ emu_exec_mmx_load, 0 }, { emu_exec_vec_load_aligned, 0 },
+	{ emu_exec_vec_load, 0 }, { NULL, INVALID },
 };
 
 static const struct emu_opcode prefix_0f7e[4] = {
-	{ emu_exec_mmx_to_gpr, 0 }, { emu_exec_xmm_to_gpr, 0 },
-	{ emu_exec_xmm_load_q, 0 }, { NULL, INVALID },
+	{ emu_exec_mmx_to_gpr, 0 }, { emu_exec_vec_to_gpr, 0 },
+	{ emu_exec_vec_load_q, 0 }, { NULL, INVALID },
 };
 
 static const struct emu_opcode prefix_0f7f[4] = {
-	{ emu_exec_mmx_store, 0 }, { emu_exec_xmm_store_aligned, 0 },
-	{ emu_exec_xmm_store, 0 }, { NULL, INVALID },
+	{ emu_exec_mmx_store, 0 }, { emu_exec_vec_store_aligned, 0 },
+	{ emu_exec_vec_store, 0 }, { NULL, INVALID },
 };
 
 static const struct emu_opcode prefix_0fc3[4] = {
-	{ emu_exec_mov, DST_RM | SRC_REG | WRITE | MEM }, { NULL, INVALID },
+	{ emu_exec_mov, DST_RM | SRC_REG | WRITE | MEM | DQ }, { NULL, INVALID },
 	{ NULL, INVALID }, { NULL, INVALID },
 };
 
 static const struct emu_opcode prefix_0fd6[4] = {
-	{ NULL, INVALID }, { emu_exec_xmm_store_q, 0 }, { NULL, 0 }, { NULL, 0 },
+	{ NULL, INVALID }, { emu_exec_vec_store_q, 0 },
+	{ emu_exec_mmx_to_vec, REG }, { emu_exec_mmx_from_vec, REG },
+};
+
+static const struct emu_opcode prefix_0f77[4] = {
+	{ emu_exec_emms, 0 }, { NULL, INVALID }, { NULL, INVALID }, { NULL, INVALID },
+};
+
+static const struct emu_opcode prefix_0fc4[4] = {
+	{ emu_exec_mmx_insert, 0 }, { emu_exec_vec_insert, 0 },
+	{ NULL, INVALID }, { NULL, INVALID },
+};
+
+static const struct emu_opcode prefix_0fc5[4] = {
+	{ emu_exec_mmx_extract, REG }, { emu_exec_vec_extract_word, REG },
+	{ NULL, INVALID }, { NULL, INVALID },
+};
+
+static const struct emu_opcode prefix_0ff7[4] = {
+	{ emu_exec_mmx_maskmov, REG }, { emu_exec_vec_maskmov, REG },
+	{ NULL, INVALID }, { NULL, INVALID },
 };
 
 static const struct emu_opcode prefix_0fe7[4] = {
-	{ emu_exec_mmx_store, MEM }, { emu_exec_xmm_store_aligned, MEM },
-	{ NULL, 0 }, { NULL, INVALID },
+	{ emu_exec_mmx_store, MEM }, { emu_exec_vec_store_aligned, MEM },
+	{ NULL, INVALID }, { NULL, INVALID },
 };
 
 static const struct emu_opcode prefix_0ff0[4] = {
-	{ NULL, INVALID }, { NULL, INVALID }, { NULL, INVALID }, { emu_exec_xmm_load, MEM },
+	{ NULL, INVALID }, { NULL, INVALID }, { NULL, INVALID }, { emu_exec_vec_load, MEM },
 };
 
 const struct emu_opcode emu_map_0f[256] = {
@@ -432,10 +484,10 @@ const struct emu_opcode emu_map_0f[256] = {
 	[0x0f] = { NULL, MODRM | IMM_8 },	/* 3DNow! */
 	[0x10] = { NULL, MODRM | BY_PREFIX, prefix_0f10 },
 	[0x11] = { NULL, MODRM | BY_PREFIX, prefix_0f11 },
-	[0x12] = { NULL, MODRM | BY_PREFIX, prefix_load_half },
+	[0x12] = { NULL, MODRM | BY_PREFIX, prefix_0f12 },
 	[0x13] = { NULL, MODRM | BY_PREFIX, prefix_store_half },
 	[0x14 ... 0x15] = { NULL, MODRM },
-	[0x16] = { NULL, MODRM | BY_PREFIX, prefix_load_half },
+	[0x16] = { NULL, MODRM | BY_PREFIX, prefix_0f16 },
 	[0x17] = { NULL, MODRM | BY_PREFIX, prefix_store_half },
 	EIGHT(0x18) = { emu_exec_nop, MODRM },
 	[0x20] = { emu_exec_mov_from_cr, MODRM | NATIVE | CPL0 },
@@ -463,6 +515,7 @@ const struct emu_opcode emu_map_0f[256] = {
 	[0x6f] = { NULL, MODRM | BY_PREFIX, prefix_0f6f },
 	[0x70 ... 0x73] = { NULL, MODRM | IMM_8 },
 	[0x74 ... 0x76] = { NULL, MODRM },
+	[0x77] = { NULL, BY_PREFIX, prefix_0f77 },
 	[0x78] = { NULL, MODRM | BY_PREFIX, prefix_0f78 },
 	[0x79 ... 0x7d] = { NULL, MODRM },
 	[0x7e] = { NULL, MODRM | BY_PREFIX, prefix_0f7e },
@@ -505,7 +558,9 @@ const struct emu_opcode emu_map_0f[256] = {
 	[0xc1] = { emu_exec_xadd, MODRM | DST_RM | SRC_REG | MODIFY | LOCK },
 	[0xc2] = { NULL, MODRM | IMM_8 },
 	[0xc3] = { NULL, MODRM | BY_PREFIX, prefix_0fc3 },
-	[0xc4 ... 0xc6] = { NULL, MODRM | IMM_8 },
+	[0xc4] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_0fc4 },
+	[0xc5] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_0fc5 },
+	[0xc6] = { NULL, MODRM | IMM_8 },
 	[0xc7] = { NULL, MODRM | BY_REG, group_0fc7 },
 	EIGHT(0xc8) = { emu_exec_bswap, DST_OPREG | MODIFY },
 	[0xd0 ... 0xd5] = { NULL, MODRM },
@@ -514,15 +569,14 @@ const struct emu_opcode emu_map_0f[256] = {
 	[0xe7] = { NULL, MODRM | BY_PREFIX, prefix_0fe7 },
 	[0xe8 ... 0xef] = { NULL, MODRM },
 	[0xf0] = { NULL, MODRM | BY_PREFIX, prefix_0ff0 },
-	[0xf1 ... 0xfe] = { NULL, MODRM },
+	[0xf1 ... 0xf6] = { NULL, MODRM },
+	[0xf7] = { NULL, MODRM | BY_PREFIX, prefix_0ff7 },
+	[0xf8 ... 0xfe] = { NULL, MODRM },
 	[0xff] = { NULL, MODRM | INVALID },
 };
 
-static const struct emu_opcode unknown_38 = { NULL, MODRM };
-static const struct emu_opcode unknown_3a = { NULL, MODRM | IMM_8 };
-
 static const struct emu_opcode prefix_382a[4] = {
-	{ NULL, INVALID }, { emu_exec_xmm_load_aligned, MEM }, { NULL, INVALID }, { NULL, INVALID },
+	{ NULL, INVALID }, { emu_exec_vec_load_aligned, MEM }, { NULL, INVALID }, { NULL, INVALID },
 };
 
 static const struct emu_opcode prefix_38f0[4] = {
@@ -539,28 +593,56 @@ static const struct emu_opcode prefix_38f1[4] = {
 	{ emu_exec_crc32, SRC_RM },
 };
 
-static const struct emu_opcode map_38_rows[3] = {
-	{ NULL, MODRM | BY_PREFIX, prefix_382a },
-	{ NULL, MODRM | BY_PREFIX, prefix_38f0 },
-	{ NULL, MODRM | BY_PREFIX, prefix_38f1 },
+static const struct emu_opcode prefix_38f6[4] = {
+	{ NULL, 0 },	/* WRSS */
+	{ emu_exec_adx, DST_REG | SRC_RM | READ | WRITE | DQ },
+	{ emu_exec_adx, DST_REG | SRC_RM | READ | WRITE | DQ },
+	{ NULL, INVALID },
 };
 
-/* Vector arithmetic nearly all over: the few others do not deserve 256 entries. */
+static const struct emu_opcode prefix_38f8[4] = {
+	{ NULL, INVALID }, { emu_exec_movdir64b, MEM },
+	{ NULL, 0 }, { NULL, 0 },	/* ENQCMDS, ENQCMD */
+};
+
+static const struct emu_opcode prefix_38f9[4] = {
+	{ emu_exec_movdiri, DST_RM | SRC_REG | WRITE | MEM | DQ },
+	{ NULL, INVALID }, { NULL, INVALID }, { NULL, INVALID },
+};
+
+static const struct emu_opcode map_0f38[256] = {
+	[0x2a] = { NULL, MODRM | BY_PREFIX, prefix_382a },
+	[0xf0] = { NULL, MODRM | BY_PREFIX, prefix_38f0 },
+	[0xf1] = { NULL, MODRM | BY_PREFIX, prefix_38f1 },
+	[0xf6] = { NULL, MODRM | BY_PREFIX, prefix_38f6 },
+	[0xf8] = { NULL, MODRM | BY_PREFIX, prefix_38f8 },
+	[0xf9] = { NULL, MODRM | BY_PREFIX, prefix_38f9 },
+};
+
+static const struct emu_opcode prefix_extract[4] = {
+	{ NULL, INVALID }, { emu_exec_vec_extract, 0 }, { NULL, INVALID }, { NULL, INVALID },
+};
+
+static const struct emu_opcode prefix_insert[4] = {
+	{ NULL, INVALID }, { emu_exec_vec_insert, 0 }, { NULL, INVALID }, { NULL, INVALID },
+};
+
+static const struct emu_opcode map_0f3a[256] = {
+	[0x14 ... 0x17] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_extract },
+	[0x20] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_insert },
+	[0x22] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_insert },
+};
+
+/* Vector arithmetic, unless they are listed */
+static const struct emu_opcode unlisted_38 = { NULL, MODRM };
+static const struct emu_opcode unlisted_3a = { NULL, MODRM | IMM_8 };
+
 const struct emu_opcode *emu_map_0f38(u8 opcode)
 {
-	switch (opcode) {
-	case 0x2a:
-		return &map_38_rows[0];
-	case 0xf0:
-		return &map_38_rows[1];
-	case 0xf1:
-		return &map_38_rows[2];
-	default:
-		return &unknown_38;
-	}
+	return map_0f38[opcode].flags ? &map_0f38[opcode] : &unlisted_38;
 }
 
-const struct emu_opcode *emu_map_0f3a(void)
+const struct emu_opcode *emu_map_0f3a(u8 opcode)
 {
-	return &unknown_3a;
+	return map_0f3a[opcode].flags ? &map_0f3a[opcode] : &unlisted_3a;
 }

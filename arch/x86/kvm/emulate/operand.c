@@ -215,3 +215,15 @@ int emu_has_feature(struct emulator *emu, u32 leaf, unsigned int reg, u32 bit, b
 	*has = regs[reg] & bit;
 	return rc;
 }
+
+/* #UD without it */
+int emu_require(struct emulator *emu, u32 leaf, unsigned int reg, u32 bit)
+{
+	bool has;
+	int rc;
+
+	rc = emu_has_feature(emu, leaf, reg, bit, &has);
+	if (rc != EMU_DONE)
+		return rc;
+	return has ? EMU_DONE : emu_raise(emu, VECTOR_UD);
+}

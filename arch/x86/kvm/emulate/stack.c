@@ -19,6 +19,22 @@ unsigned int emu_stack_size(struct emulator *emu)
 	return emu_segment(emu, EMU_SS)->attr & EMU_ATTR_DB ? 4 : 2;
 }
 
+/* Where several pushes cross into another page, the first one that faults is the one to tell of. */
+static int probe_pushes(struct emulator *emu, u64 sp, unsigned int count, unsigned int size)
+{
+	u64 linear;
+	int rc;
+
+	while (count--) {
+		rc = emu_linear(emu, EMU_SS, sp + count * size, size, true, &linear);
+		if (rc == EMU_DONE)
+			rc = emu->ops->probe_write(emu, linear, size);
+		if (rc != EMU_DONE)
+			return rc;
+	}
+	return EMU_DONE;
+}
+
 /* val[0] goes first, to the highest address. */
 int emu_push(struct emulator *emu, const u64 *val, unsigned int count, unsigned int size)
 {
@@ -30,6 +46,9 @@ int emu_push(struct emulator *emu, const u64 *val, unsigned int count, unsigned 
 	for (i = 0; i < count; i++)
 		__builtin_memcpy(buf + total - (i + 1) * size, &val[i], size);
 
+	rc = count > 1 ? probe_pushes(emu, sp, count, size) : EMU_DONE;
+	if (rc != EMU_DONE)
+		return rc;
 	rc = emu_linear_unaligned(emu, EMU_SS, sp, total, true, &linear);
 	if (rc == EMU_DONE)
 		rc = emu_check_alignment(emu, linear, size);
@@ -285,7 +304,7 @@ int emu_exec_enter(struct emulator *emu)
 	const struct emu_insn *insn = &emu->insn;
 	unsigned int level = insn->imm2 & 31, width = emu_stack_size(emu), count;
 	u64 frame = (emu->gpr[EMU_RSP] - insn->size) & emu_mask(width);
-	u64 val[MAX_PUSH];
+	u64 val[MAX_PUSH], top, linear;
 	int rc;
 
 	val[0] = emu->gpr[EMU_RBP];
@@ -297,6 +316,13 @@ int emu_exec_enter(struct emulator *emu)
 	if (level)
 		val[count++] = frame;
 
+	/* The new top of the stack must be writable too. */
+	top = (emu->gpr[EMU_RSP] - count * insn->size - insn->imm) & emu_mask(width);
+	rc = emu_linear(emu, EMU_SS, top, insn->size, true, &linear);
+	if (rc == EMU_DONE)
+		rc = emu->ops->probe_write(emu, linear, insn->size);
+	if (rc != EMU_DONE)
+		return rc;
 	rc = emu_push(emu, val, count, insn->size);
 	if (rc != EMU_DONE)
 		return rc;

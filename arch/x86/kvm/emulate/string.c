@@ -59,10 +59,10 @@ static int cmps_once(struct emulator *emu)
 	u64 a, b;
 	int rc;
 
-	rc = emu_read_value(emu, insn->seg, source_offset(emu), &a, insn->size);
+	rc = emu_read_value(emu, EMU_ES, dest_offset(emu), &b, insn->size);
 	if (rc != EMU_DONE)
 		return rc;
-	rc = emu_read_value(emu, EMU_ES, dest_offset(emu), &b, insn->size);
+	rc = emu_read_value(emu, insn->seg, source_offset(emu), &a, insn->size);
 	if (rc != EMU_DONE)
 		return rc;
 

@@ -66,7 +66,7 @@ static const struct length_case length_cases[] = {
 	L("\x0f\xae\xf0", 3, 3, 3),
 	L("\x0f\x78\xc1\x01\x02", 3, 3, 3),
 	L("\x66\x0f\x78\xc1\x01\x02", 6, 6, 6),
-	L("\xc5\xf8\x77", 0, 0, 0),
+	L("\xc5\xf8\x77", 0, 3, 3),
 	L("\x8f\xe8\x78\xc1", 0, 0, 0),
 	L("\x8f\x00", 2, 2, 2),
 	L("\xc4\x00", 2, 2, 0),

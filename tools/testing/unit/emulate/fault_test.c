@@ -356,7 +356,7 @@ static void test_waiting(void)
 	machine_reset(&m, EMU_LONG64);
 	m.gpr[EMU_RSI] = MMIO_BASE;
 	m.gpr[EMU_RDI] = MMIO_BASE + 0x800;
-	CHECK(run_answering(BYTES(0xa7), 7) == 2 && (m.emu.rflags & 1), "cmps reads twice");
+	CHECK(run_answering(BYTES(0xa7), 7) == 2 && !(m.emu.rflags & 1), "cmps reads twice");
 
 	machine_reset(&m, EMU_LONG64);
 	m.gpr[EMU_RSI] = MMIO_BASE;

@@ -3,6 +3,7 @@
  * The make-believe machine: the emulator's ops on arrays. Memory that is absent or read-only
  * faults, device memory waits for an answer, everything else is recorded.
  */
+#include <cpuid.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,19 +26,34 @@ static int page_fault(struct emulator *emu, u64 linear, bool present, bool write
 {
 	emu->fault.vector = 14;
 	emu->fault.has_error = true;
-	emu->fault.error = present | write << 1;
+	emu->fault.error = present | write << 1 | (emu->cpl == 3) << 2;
 	emu->fault.address = linear;
 	return EMU_FAULT;
+}
+
+static int locate_in_window(struct machine *m, u64 linear, unsigned int size, bool write,
+			    u8 **where)
+{
+	u64 start = (u64)(unsigned long)m->window, page = linear & ~4095ull;
+
+	*where = m->window + (linear - start);
+	for (; page < linear + size; page += 4096) {
+		u8 access = m->window_page[(page - start) / 4096];
+
+		if (access == WINDOW_NONE || (access == WINDOW_RO && write))
+			return page_fault(&m->emu, page > linear ? page : linear,
+					  access == WINDOW_RO, write);
+	}
+	return EMU_DONE;
 }
 
 static int locate(struct machine *m, u64 linear, unsigned int size, bool write, u8 **where)
 {
 	u64 start = (u64)(unsigned long)m->window, page;
 
-	if (m->window && linear >= start && linear + size <= start + m->window_bytes) {
-		*where = m->window + (linear - start);
-		return EMU_DONE;
-	}
+	if (m->window && linear >= start && linear - start < m->window_bytes &&
+	    linear - start + size <= m->window_bytes)
+		return locate_in_window(m, linear, size, write, where);
 	if (linear + size > RAM_BYTES || linear + size < linear)
 		return page_fault(&m->emu, linear, false, write);
 
@@ -112,6 +128,13 @@ static int op_write(struct emulator *emu, u64 linear, const void *buf, unsigned 
 	if (rc == EMU_DONE)
 		memcpy(where, buf, size);
 	return rc;
+}
+
+static int op_probe_read(struct emulator *emu, u64 linear, unsigned int size)
+{
+	u8 *where;
+
+	return is_mmio(linear) ? EMU_DONE : locate(machine_of(emu), linear, size, false, &where);
 }
 
 static int op_probe_write(struct emulator *emu, u64 linear, unsigned int size)
@@ -299,11 +322,35 @@ static void op_end_local_breakpoints(struct emulator *emu)
 	machine_of(emu)->dr[7] &= ~0x155ull;
 }
 
-/* Every feature, or none; the vendor is leaf 0's EBX */
+/* Leaves that are looked at for features, remembered: the instruction is slow in a guest. */
+static void host_cpuid(u32 regs[4])
+{
+	static struct { u32 leaf, regs[4]; } seen[8];
+	unsigned int i;
+
+	for (i = 0; i < 8 && seen[i].leaf; i++) {
+		if (seen[i].leaf == regs[0])
+			break;
+	}
+	if (i == 8 || !seen[i].leaf) {
+		i &= 7;
+		seen[i].leaf = regs[0];
+		__cpuid_count(regs[0], regs[2], seen[i].regs[0], seen[i].regs[1], seen[i].regs[2],
+			      seen[i].regs[3]);
+	}
+	memcpy(regs, seen[i].regs, sizeof(seen[i].regs));
+}
+
+/* Every feature, or none, or those of the processor; the vendor is leaf 0's EBX */
 static int op_cpuid(struct emulator *emu, u32 regs[4])
 {
-	u32 val = machine_of(emu)->no_features ? 0 : ~0u;
+	u32 val;
 
+	if (machine_of(emu)->host_features) {
+		host_cpuid(regs);
+		return EMU_DONE;
+	}
+	val = machine_of(emu)->no_features ? 0 : ~0u;
 	if (!regs[0] && machine_of(emu)->vendor)
 		val = machine_of(emu)->vendor;
 	regs[0] = 0x11110000 + (regs[0] & 0xffff);
@@ -364,30 +411,50 @@ static int op_hypercall(struct emulator *emu)
 	return EMU_DONE;
 }
 
-static void op_get_xmm(struct emulator *emu, unsigned int nr, void *val)
+static void op_get_vector(struct emulator *emu, unsigned int nr, void *val, unsigned int size)
 {
-	memcpy(val, machine_of(emu)->xmm[nr], 16);
+	struct machine *m = machine_of(emu);
+
+	demand(nr < 16 && (size == 16 || size == 32), "a vector register that is none");
+	memcpy(val, m->fpu.xmm[nr], 16);
+	if (size == 32)
+		memcpy((u8 *)val + 16, m->ymm_high[nr], 16);
 }
 
-static void op_set_xmm(struct emulator *emu, unsigned int nr, const void *val)
+static void op_set_vector(struct emulator *emu, unsigned int nr, const void *val, unsigned int size)
 {
-	memcpy(machine_of(emu)->xmm[nr], val, 16);
+	struct machine *m = machine_of(emu);
+
+	demand(nr < 16 && (size == 16 || size == 32), "a vector register that is none");
+	memcpy(m->fpu.xmm[nr], val, 16);
+	if (size == 32)
+		memcpy(m->ymm_high[nr], (const u8 *)val + 16, 16);
 }
 
-static void op_get_mmx(struct emulator *emu, unsigned int nr, void *val)
+static void op_get_fpu(struct emulator *emu, struct emu_fpu *fpu)
 {
-	memcpy(val, machine_of(emu)->mmx[nr], 8);
+	*fpu = machine_of(emu)->fpu;
 }
 
-static void op_set_mmx(struct emulator *emu, unsigned int nr, const void *val)
+static void op_set_fpu(struct emulator *emu, const struct emu_fpu *fpu)
 {
-	memcpy(machine_of(emu)->mmx[nr], val, 8);
+	struct machine *m = machine_of(emu);
+
+	demand(!(fpu->mxcsr & ~m->fpu.mxcsr_mask) && fpu->mxcsr_mask == m->fpu.mxcsr_mask,
+	       "an MXCSR that faults");
+	m->fpu = *fpu;
+}
+
+static u64 op_get_xcr0(struct emulator *emu)
+{
+	return machine_of(emu)->xcr0;
 }
 
 static const struct emu_ops machine_ops = {
 	.fetch = op_fetch,
 	.read = op_read,
 	.write = op_write,
+	.probe_read = op_probe_read,
 	.probe_write = op_probe_write,
 	.cmpxchg = op_cmpxchg,
 	.checkpoint = op_checkpoint,
@@ -417,10 +484,11 @@ static const struct emu_ops machine_ops = {
 	.mwait = op_mwait,
 	.leave_smm = op_leave_smm,
 	.hypercall = op_hypercall,
-	.get_xmm = op_get_xmm,
-	.set_xmm = op_set_xmm,
-	.get_mmx = op_get_mmx,
-	.set_mmx = op_set_mmx,
+	.get_vector = op_get_vector,
+	.set_vector = op_set_vector,
+	.get_fpu = op_get_fpu,
+	.set_fpu = op_set_fpu,
+	.get_xcr0 = op_get_xcr0,
 };
 
 static void reset_segments(struct machine *m, enum emu_mode mode)
@@ -459,6 +527,10 @@ void machine_reset(struct machine *m, enum emu_mode mode)
 	m->gpr[EMU_RSP] = STACK;
 	m->cr[0] = mode == EMU_REAL ? 0 : 1;
 	m->cr[4] = 0x200;
+	m->xcr0 = 7;
+	m->fpu.fcw = 0x37f;
+	m->fpu.mxcsr = 0x1f80;
+	m->fpu.mxcsr_mask = 0xffff;
 	m->efer = mode == EMU_LONG64 ? 0x500 : 0;
 	m->dt[EMU_GDT] = (struct emu_table){ .base = GDT, .limit = 0xff };
 	m->dt[EMU_IDT] = (struct emu_table){ .base = 0, .limit = 0x3ff };
@@ -481,10 +553,37 @@ int machine_decode(struct machine *m, const void *bytes, unsigned int n)
 	return emu_decode(&m->emu);
 }
 
+#define MAX_SEEN	1024u
+
+static const struct emu_opcode *seen[MAX_SEEN];
+
+static void note_execution(const struct emu_opcode *op)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_SEEN && seen[i] && seen[i] != op; i++)
+		;
+	if (i < MAX_SEEN)
+		seen[i] = op;
+}
+
+bool machine_has_run(const struct emu_opcode *op)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_SEEN && seen[i]; i++) {
+		if (seen[i] == op)
+			return true;
+	}
+	return false;
+}
+
 int machine_run(struct machine *m, const void *bytes, unsigned int n)
 {
 	int rc = machine_decode(m, bytes, n);
 
+	if (rc == EMU_DONE)
+		note_execution(m->emu.insn.op);
 	m->reads = 0;
 	return rc == EMU_DONE ? emu_execute(&m->emu) : rc;
 }
@@ -556,6 +655,11 @@ bool check_case(bool ok, const char *file, int line, const char *format, ...)
 	va_end(args);
 	putchar('\n');
 	return false;
+}
+
+unsigned int group_failed(void)
+{
+	return group_failures;
 }
 
 int report(void)

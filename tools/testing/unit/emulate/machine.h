@@ -19,6 +19,8 @@
 
 #define MAX_READS	64
 
+enum window_access { WINDOW_RW, WINDOW_RO, WINDOW_NONE };
+
 struct machine {
 	struct emulator emu;
 	unsigned long gpr[EMU_GPR_COUNT];
@@ -29,6 +31,7 @@ struct machine {
 	/* More memory, where the program itself has it: the processor can be compared with it. */
 	u8 *window;
 	unsigned int window_bytes;
+	u8 window_page[8];	/* enum window_access */
 
 	struct emu_segment seg[EMU_SEG_COUNT];
 	struct emu_table dt[2];
@@ -40,11 +43,12 @@ struct machine {
 	u64 xcr0;
 	u64 system_msr[8];
 	u32 vendor;
-	u8 xmm[16][16];
-	u8 mmx[8][8];
+	struct emu_fpu fpu;
+	u8 ymm_high[16][16];
 	u64 tsc;
 	u32 tsc_aux;
 	bool no_features;
+	bool host_features;	/* CPUID is the processor's own */
 
 	/*
 	 * Device memory answers the n-th read of an instruction when somebody has supplied the
@@ -82,6 +86,8 @@ void machine_reset(struct machine *m, enum emu_mode mode);
 void machine_code(struct machine *m, const void *bytes, unsigned int n);
 int machine_decode(struct machine *m, const void *bytes, unsigned int n);
 int machine_run(struct machine *m, const void *bytes, unsigned int n);
+/* Has a table test executed something by this row of the opcode maps? */
+bool machine_has_run(const struct emu_opcode *op);
 u64 machine_peek(const struct machine *m, u64 linear, unsigned int size);
 void machine_poke(struct machine *m, u64 linear, u64 val, unsigned int size);
 void machine_descriptor(struct machine *m, u16 selector, u32 base, u32 limit, u16 attr);
@@ -92,6 +98,7 @@ void group_end(void);
 void group_skip(const char *name, const char *why);
 bool check_case(bool ok, const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+unsigned int group_failed(void);
 int report(void);
 
 #define CHECK(ok, ...) check_case(ok, __FILE__, __LINE__, __VA_ARGS__)
@@ -108,7 +115,6 @@ void test_system(void);
 void test_vector(void);
 void test_faults(void);
 void test_restart(void);
-void test_native(unsigned long cases);
-void test_native32(unsigned long cases);
+void test_coverage(void);
 
 #endif

@@ -295,10 +295,10 @@ static void test_vector_load(const struct vector_case *c)
 	machine_reset(&m, EMU_LONG64);
 	m.gpr[EMU_RAX] = DATA;
 	memcpy(m.ram + DATA, pattern, 16);
-	memset(m.xmm[1], 0xee, 16);
+	memset(m.fpu.xmm[1], 0xee, 16);
 	memset(want, c->clears ? 0 : 0xee, 16);
 	memcpy(want + c->to, pattern + c->from, c->moved);
-	CHECK(machine_run(&m, c->bytes, c->n) == EMU_DONE && !memcmp(m.xmm[1], want, 16), "%s",
+	CHECK(machine_run(&m, c->bytes, c->n) == EMU_DONE && !memcmp(m.fpu.xmm[1], want, 16), "%s",
 	      c->name);
 
 	m.emu.rip = CODE;
@@ -321,7 +321,7 @@ static void test_vector_store(const struct vector_case *c)
 
 	machine_reset(&m, EMU_LONG64);
 	m.gpr[EMU_RAX] = DATA;
-	memcpy(m.xmm[1], pattern, 16);
+	memcpy(m.fpu.xmm[1], pattern, 16);
 	rc = machine_run(&m, c->bytes, c->n);
 	CHECK(rc == EMU_DONE && !memcmp(m.ram + DATA, pattern + c->from, c->moved) &&
 	      !m.ram[DATA + c->moved], "%s", c->name);
@@ -333,16 +333,17 @@ static void test_vector_store(const struct vector_case *c)
 
 static void test_vector_registers(void)
 {
-	memcpy(m.xmm[9], pattern, 16);
-	memset(m.xmm[1], 0xee, 16);
-	CHECK(RUN(0x41, 0x0f, 0x12, 0xc9) == EMU_DONE && !memcmp(m.xmm[1], pattern + 8, 8) &&
-	      m.xmm[1][8] == 0xee, "movhlps");
-	CHECK(RUN(0x41, 0x0f, 0x16, 0xc9) == EMU_DONE && !memcmp(m.xmm[1] + 8, pattern, 8),
+	memcpy(m.fpu.xmm[9], pattern, 16);
+	memset(m.fpu.xmm[1], 0xee, 16);
+	CHECK(RUN(0x41, 0x0f, 0x12, 0xc9) == EMU_DONE && !memcmp(m.fpu.xmm[1], pattern + 8, 8) &&
+	      m.fpu.xmm[1][8] == 0xee, "movhlps");
+	CHECK(RUN(0x41, 0x0f, 0x16, 0xc9) == EMU_DONE && !memcmp(m.fpu.xmm[1] + 8, pattern, 8),
 	      "movlhps");
-	memset(m.xmm[1], 0xee, 16);
-	CHECK(RUN(0xf3, 0x41, 0x0f, 0x10, 0xc9) == EMU_DONE && !memcmp(m.xmm[1], pattern, 4) &&
-	      m.xmm[1][4] == 0xee, "movss between registers merges");
-	CHECK(RUN(0x41, 0x0f, 0x28, 0xc9) == EMU_DONE && !memcmp(m.xmm[1], pattern, 16), "movaps");
+	memset(m.fpu.xmm[1], 0xee, 16);
+	CHECK(RUN(0xf3, 0x41, 0x0f, 0x10, 0xc9) == EMU_DONE && !memcmp(m.fpu.xmm[1], pattern, 4) &&
+	      m.fpu.xmm[1][4] == 0xee, "movss between registers merges");
+	CHECK(RUN(0x41, 0x0f, 0x28, 0xc9) == EMU_DONE && !memcmp(m.fpu.xmm[1], pattern, 16),
+	      "movaps");
 	CHECK(RUN(0x66, 0x48, 0x0f, 0x7e, 0xcb) == EMU_DONE && m.gpr[EMU_RBX] == 0x0807060504030201,
 	      "to rbx");
 	CHECK(faults(RUN(0x66, 0x0f, 0x12, 0xc1), 6), "movlpd between registers");
@@ -350,12 +351,14 @@ static void test_vector_registers(void)
 
 	m.gpr[EMU_RAX] = DATA;
 	m.gpr[EMU_RBX] = 0x12345678;
-	CHECK(RUN(0x0f, 0x6e, 0xdb) == EMU_DONE && m.mmx[3][0] == 0x78, "movd to mm3");
+	CHECK(RUN(0x0f, 0x6e, 0xdb) == EMU_DONE && m.fpu.st[3].mantissa == 0x12345678,
+	      "movd to mm3");
 	CHECK(RUN(0x0f, 0x7f, 0x18) == EMU_DONE && machine_peek(&m, DATA, 8) == 0x12345678,
 	      "movq from mm3");
 	machine_poke(&m, DATA, 0x99, 8);
-	CHECK(RUN(0x0f, 0x6f, 0x20) == EMU_DONE && m.mmx[4][0] == 0x99, "movq to mm4");
-	CHECK(RUN(0x0f, 0x6f, 0xec) == EMU_DONE && m.mmx[5][0] == 0x99, "between registers");
+	CHECK(RUN(0x0f, 0x6f, 0x20) == EMU_DONE && m.fpu.st[4].mantissa == 0x99, "movq to mm4");
+	CHECK(RUN(0x0f, 0x6f, 0xec) == EMU_DONE && m.fpu.st[5].mantissa == 0x99,
+	      "between registers");
 	CHECK(RUN(0x48, 0x0f, 0x7e, 0xeb) == EMU_DONE && m.gpr[EMU_RBX] == 0x99, "from mm5");
 	CHECK(RUN(0x0f, 0xe7, 0x18) == EMU_DONE && machine_peek(&m, DATA, 8) == 0x12345678,
 	      "movntq");
