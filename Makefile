@@ -104,6 +104,13 @@ kselftest: setup	## the kernel's own KVM selftests, all of them, against the tab
 check-vmx:	## VMX: processors with more and with fewer features, and features switched off, on Bochs (an hour)
 	@$(MAKE) --no-print-directory check KDIR=$(KDIR) VENDOR=intel SUITES="vmx vmx_matrix"
 
+fuzz-emulator:	## compare CASES=10000000 instructions between the emulator and this processor
+	@$(MAKE) --no-print-directory -C tools/testing/fuzz compare CASES=$(or $(CASES),10000000) SEED=$(or $(SEED),1)
+
+fuzz-emulator-long:	## coverage-guided fuzzing of the emulator for DURATION=3600 seconds (clang)
+	@tools/machine/prepare --fuzz
+	@$(MAKE) --no-print-directory -C tools/testing/fuzz fuzz DURATION=$(or $(DURATION),3600)
+
 bench: setup	## instructions per operation, these modules beside the distribution's
 	@KDIR=$(KDIR) tools/bench/bench --vendor $(VENDOR) --host $(HOST_EMULATOR) --cpu "$(HOST_CPU)"
 
@@ -136,5 +143,6 @@ help:	## this list
 	@echo 'Variable of check and check-debug: SUITES="unit selftests" (tools/machine/check lists them)'
 
 .PHONY: modules install uninstall clean prepare prepared setup run shell check check-debug check-build check-stress \
-	check-guests check-migration check-vmx kselftest bench debug-kernel debug kdir help
+	check-guests check-migration check-vmx fuzz-emulator fuzz-emulator-long kselftest bench debug-kernel \
+	debug kdir help
 .DEFAULT_GOAL := modules

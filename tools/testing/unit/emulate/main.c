@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Runs the groups of test cases one after the other. */
-#include <stdlib.h>
-
 #include "machine.h"
 
-int main(int argc, char **argv)
+int main(void)
 {
-	unsigned long cases = argc > 1 ? strtoul(argv[1], NULL, 0) : 50000;
-
 	test_decode();
 	test_integer();
 	test_stack_and_control();
@@ -18,7 +14,6 @@ int main(int argc, char **argv)
 	test_vector();
 	test_faults();
 	test_restart();
-	test_native(cases);
-	test_native32(cases / 5);
+	test_coverage();
 	return report();
 }
