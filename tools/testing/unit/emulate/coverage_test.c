@@ -54,11 +54,23 @@ static void test_segment_loads(void)
 	group_end();
 }
 
+static void test_int1(void)
+{
+	group_begin("INT1, real mode");
+	machine_reset(&m, EMU_REAL);
+	machine_poke(&m, 4, 0x01000200, 4);
+	CHECK(machine_run(&m, BYTES(0xf1)) == EMU_DONE && m.emu.rip == 0x200 &&
+	      m.seg[EMU_CS].selector == 0x100 && machine_peek(&m, STACK - 6, 2) == CODE + 1,
+	      "through vector 1");
+	group_end();
+}
+
 void test_coverage(void)
 {
 	unsigned int mode, n, i;
 
 	test_segment_loads();
+	test_int1();
 	group_begin("no opcode without a test");
 	for (mode = EMU_REAL; mode <= EMU_LONG64; mode++) {
 		n = find_forms(mode, forms);

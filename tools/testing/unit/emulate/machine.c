@@ -10,6 +10,8 @@
 
 #include "machine.h"
 
+#define PF_USER	4u
+
 static struct machine *machine_of(struct emulator *emu)
 {
 	return (struct machine *)((char *)emu - offsetof(struct machine, emu));
@@ -26,7 +28,7 @@ static int page_fault(struct emulator *emu, u64 linear, bool present, bool write
 {
 	emu->fault.vector = 14;
 	emu->fault.has_error = true;
-	emu->fault.error = present | write << 1 | (emu->cpl == 3) << 2;
+	emu->fault.error = present | write << 1 | (emu->cpl == 3 ? PF_USER : 0);
 	emu->fault.address = linear;
 	return EMU_FAULT;
 }
@@ -105,6 +107,8 @@ static int op_read(struct emulator *emu, u64 linear, void *buf, unsigned int siz
 	rc = locate(m, linear, size, access & EMU_ACCESS_MODIFY, &where);
 	if (rc == EMU_DONE)
 		memcpy(buf, where, size);
+	else if (access & EMU_ACCESS_SYSTEM)
+		emu->fault.error &= ~PF_USER;
 	return rc;
 }
 
@@ -115,7 +119,6 @@ static int op_write(struct emulator *emu, u64 linear, const void *buf, unsigned 
 	u8 *where;
 	int rc;
 
-	(void)access;
 	demand(size && size <= EMU_MAX_ACCESS, "a write is too long");
 	if (is_mmio(linear)) {
 		m->mmio_written = 0;
@@ -127,6 +130,8 @@ static int op_write(struct emulator *emu, u64 linear, const void *buf, unsigned 
 	rc = locate(m, linear, size, true, &where);
 	if (rc == EMU_DONE)
 		memcpy(where, buf, size);
+	else if (access & EMU_ACCESS_SYSTEM)
+		emu->fault.error &= ~PF_USER;
 	return rc;
 }
 
