@@ -204,3 +204,15 @@ def busybox():
         if os.path.exists(os.path.join(root, path)):
             return os.path.join(root, path)
     raise Failure("busybox-static holds no busybox")
+
+
+def main():
+    """Where the files of a Debian package are that is no part of this machine."""
+    root = os.path.join(CACHE, sys.argv[1])
+    if not os.path.isdir(root):
+        fetch_package(sys.argv[1], root, "a guest")
+    print(root)
+
+
+if __name__ == "__main__":
+    main()
