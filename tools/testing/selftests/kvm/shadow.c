@@ -410,8 +410,9 @@ static bool plan_access(struct world *w, struct command *c, struct expectation *
 	*e = (struct expectation) { .is_access = true };
 	e->faults = !reference(w, c->address, a, &probe);
 	e->walk = probe;
+	/* Most random accesses fault: some of these will do. */
 	if (e->faults)
-		return true;
+		return chance(w, 25);
 	/* Code is only in data pages; a fetch elsewhere would run away. */
 	if (!is_modelled(probe.gpa) || (a.fetch && in_tables(probe.gpa))) {
 		undo(w, &probe);
