@@ -176,6 +176,7 @@ struct world {
 	uint64_t seed;
 	bool nested, smep, smap, pse, emulated;
 	bool stale;			/* tables changed since CR3 was loaded */
+	unsigned int copies;		/* in the batch: each needs a page to come from */
 	uint64_t commands, stack;	/* of the vcpu */
 	unsigned long accesses, faults;
 };
@@ -483,8 +484,8 @@ static void plan_control(struct world *w, struct command *c)
 
 static void plan_copy(struct world *w, struct command *c)
 {
-	unsigned int page = roll(w, POOL_PAGES), size = w->mode->wide ? 8 : 4;
-	uint64_t from = STAGE + page * PAGE, to = POOL + page * PAGE;
+	unsigned int size = w->mode->wide ? 8 : 4;
+	uint64_t from = STAGE + w->copies++ * PAGE, to = POOL + roll(w, POOL_PAGES) * PAGE;
 
 	memset(w->g->memory + from, 0, PAGE);
 	for (unsigned int i = 0; i < TABLE_ENTRIES; i++) {
@@ -577,6 +578,7 @@ static void run_batch(struct world *w)
 
 	memset(c, 0, 2 * (BATCH + 1) * sizeof(*c));
 	memset(expected, 0, sizeof(expected));
+	w->copies = 0;
 	while (n < BATCH) {
 		struct command access = { };
 		struct expectation e;
