@@ -201,7 +201,8 @@ void svm_set_interrupt_shadow(struct kvm_vcpu *vcpu, u32 mask)
 
 bool svm_interrupt_allowed(struct kvm_vcpu *vcpu)
 {
-	return (vcpu->arch.rflags & X86_EFLAGS_IF) &&
+	/* Delivered while TF is ours, it would be pushed with it. */
+	return (vcpu->arch.rflags & X86_EFLAGS_IF) && !to_svm(vcpu)->nmi_singlestep &&
 	       !(to_svm(vcpu)->vmcb->control.int_state & SVM_INTERRUPT_SHADOW_MASK);
 }
 
@@ -210,7 +211,8 @@ void svm_open_irq_window(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
 
-	if (svm->irq_window)
+	/* The end of a step has events looked at again. */
+	if (svm->irq_window || svm->nmi_singlestep)
 		return;
 	svm_force_interrupt(svm);
 	svm->irq_window = true;
