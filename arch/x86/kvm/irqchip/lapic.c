@@ -187,10 +187,10 @@ static u64 deadline_to_ns(struct kvm_vcpu *vcpu, u64 deadline)
 
 	if (deadline <= tsc)
 		return now;
-	/* Beyond what the host's timer can express is as good as never. */
-	delta = mul_u64_u64_div_u64(min(deadline - tsc, BIT_ULL(62)), NSEC_PER_MSEC,
-				    vcpu->arch.tsc_khz);
-	return now + min_t(u64, delta, KTIME_MAX / 2);
+	/* Decades are as good as never, and the division has a quotient whatever the frequency. */
+	delta = mul_u64_u64_div_u64(min(deadline - tsc, (u64)vcpu->arch.tsc_khz << 40),
+				    NSEC_PER_MSEC, vcpu->arch.tsc_khz);
+	return now + delta;
 }
 
 static void arm_timer(struct kvm_lapic *apic)
