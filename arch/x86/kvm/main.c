@@ -193,6 +193,7 @@ void kvm_arch_vm_destroy(struct kvm *kvm)
 	kvm_irqchip_destroy(kvm);
 	kvm_lapic_vm_destroy(kvm);
 	kvm_mmu_vm_destroy(kvm);
+	kvm_mmu_free_fixed_pages(kvm);
 	kvm_msr_filter_destroy(kvm);
 	kvm_x86_ops.vm_destroy(kvm);
 }

@@ -191,6 +191,19 @@ struct kvm_vcpu_mmu {
 	struct kvm_mmu_cache chunk_cache;	/* of mmu/rmap.c */
 };
 
+/* Pages of ours that a processor wants to find in guest memory, where no slot is; mmu/fixed.c. */
+enum kvm_fixed_use {
+	KVM_FIXED_APIC,			/* stands for the local APIC's registers */
+	KVM_FIXED_IDENTITY,		/* page table of an unpaged guest */
+	KVM_FIXED_TSS,			/* and two more: of a guest in real mode */
+	KVM_NR_FIXED_PAGES = KVM_FIXED_TSS + 3
+};
+
+struct kvm_fixed_page {
+	gfn_t gfn;
+	struct page *page;		/* NULL: not in use */
+};
+
 /* Of a VM; guarded by mmu_lock unless said otherwise (mmu/). */
 struct kvm_vm_mmu {
 	struct list_head roots;		/* struct kvm_mmu_page, one for each address space in use */
@@ -200,6 +213,7 @@ struct kvm_vm_mmu {
 	unsigned long max_pages;	/* KVM_SET_NR_MMU_PAGES; 0: no limit */
 	bool max_pages_set;		/* by userspace; slots_lock */
 	u64 generation;			/* of the roots; vcpus with an older one must load again */
+	struct kvm_fixed_page fixed[KVM_NR_FIXED_PAGES];	/* set before any vcpu looks */
 
 	/* Shadow paging */
 	struct hlist_head *hash;	/* tables by guest frame; set once */
@@ -522,7 +536,8 @@ struct kvm_x86_ops {
 	bool (*get_nmi_mask)(struct kvm_vcpu *vcpu);
 	void (*set_nmi_mask)(struct kvm_vcpu *vcpu, bool masked);
 	void (*update_exception_intercepts)(struct kvm_vcpu *vcpu);
-	void (*update_cr8_intercept)(struct kvm_vcpu *vcpu);	/* arch.tpr_blocks changed */
+	void (*update_cr8_intercept)(struct kvm_vcpu *vcpu);	/* arch.tpr_blocks, or by what */
+	void (*apic_mode_changed)(struct kvm_vcpu *vcpu);	/* arch.apic_base; or NULL */
 
 	/* translations */
 	void (*flush_tlb_all)(struct kvm_vcpu *vcpu);	/* all this vcpu may have cached, guest-physical too */

@@ -88,6 +88,7 @@ int kvm_set_dr(struct kvm_vcpu *vcpu, int dr, unsigned long val)
 		return 0;
 	}
 }
+EXPORT_SYMBOL_GPL(kvm_set_dr);
 
 unsigned long kvm_get_dr(struct kvm_vcpu *vcpu, int dr)
 {
@@ -101,6 +102,7 @@ unsigned long kvm_get_dr(struct kvm_vcpu *vcpu, int dr)
 		return vcpu->arch.dr7;
 	}
 }
+EXPORT_SYMBOL_GPL(kvm_get_dr);
 
 /* As after power-up and INIT (APM 2, 14.1.3). */
 void kvm_debug_reset(struct kvm_vcpu *vcpu)

@@ -280,7 +280,7 @@ static void watch_tpr(struct kvm_vcpu *vcpu)
 {
 	bool blocks = kvm_irq_blocked_by_tpr(vcpu);
 
-	if (likely(blocks == vcpu->arch.tpr_blocks))
+	if (likely(!blocks && !vcpu->arch.tpr_blocks))
 		return;
 	vcpu->arch.tpr_blocks = blocks;
 	kvm_x86_ops.update_cr8_intercept(vcpu);

@@ -58,6 +58,8 @@ int kvm_lapic_set_msr(struct kvm_vcpu *vcpu, u32 msr, u64 data);
 int kvm_lapic_set_base(struct kvm_vcpu *vcpu, u64 base, bool host);	/* 0; 1: #GP */
 void kvm_lapic_set_cr8(struct kvm_vcpu *vcpu, u8 cr8);
 u8 kvm_lapic_get_cr8(struct kvm_vcpu *vcpu);
+/* The TPR class below which an interrupt that waits for nothing else is let through; 0: there is none. */
+u8 kvm_lapic_tpr_threshold(struct kvm_vcpu *vcpu);
 int kvm_lapic_get_state(struct kvm_vcpu *vcpu, struct kvm_lapic_state *state);
 int kvm_lapic_set_state(struct kvm_vcpu *vcpu, const struct kvm_lapic_state *state);
 /*

@@ -331,6 +331,8 @@ int kvm_lapic_set_base(struct kvm_vcpu *vcpu, u64 base, bool host)
 	if (!lapic_base_write(&vcpu->arch.lapic->regs, base, host, &fx))
 		return 1;
 	carry_out(vcpu, &fx);
+	if (kvm_x86_ops.apic_mode_changed)
+		kvm_x86_ops.apic_mode_changed(vcpu);
 	return 0;
 }
 
@@ -346,6 +348,15 @@ u8 kvm_lapic_get_cr8(struct kvm_vcpu *vcpu)
 {
 	return lapic_cr8_read(&vcpu->arch.lapic->regs);
 }
+
+u8 kvm_lapic_tpr_threshold(struct kvm_vcpu *vcpu)
+{
+	struct lapic_regs *l = &vcpu->arch.lapic->regs;
+	int irr = lapic_highest_irr(l);
+
+	return irr >= 0 && irr >> 4 <= lapic_cr8_read(l) ? irr >> 4 : 0;
+}
+EXPORT_SYMBOL_GPL(kvm_lapic_tpr_threshold);
 
 /* TPR, and the priorities that the guest compares it with: see the API document. */
 void kvm_lapic_to_vapic(struct kvm_vcpu *vcpu)

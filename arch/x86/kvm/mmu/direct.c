@@ -54,7 +54,7 @@ static bool direct_grow(struct kvm_vcpu *vcpu, u64 *sptep, u64 old, int level)
 /* A pfn without struct page may still be memory, as with a device of persistent memory. */
 bool kvm_pfn_is_memory(const struct kvm_guest_page *page, kvm_pfn_t pfn)
 {
-	return page->page || !kvm_spte_format.encrypted || page_is_ram(pfn);
+	return page->page || !kvm_spte_format.memory || page_is_ram(pfn);
 }
 
 static u64 direct_leaf(const struct kvm_fault *fault, int level)

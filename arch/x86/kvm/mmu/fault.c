@@ -195,6 +195,38 @@ static int fault_map(struct kvm_vcpu *vcpu, struct kvm_fault *fault)
 	return r;
 }
 
+/* A page of ours: no slot, no host mapping that could change. */
+static int fault_fixed(struct kvm_vcpu *vcpu, struct kvm_fault *fault, struct page *page)
+{
+	int r;
+
+	r = kvm_mmu_make_room(vcpu);
+	if (r)
+		return r;
+	fault->page.page = page;
+	fault->page.pfn = page_to_pfn(page);
+	fault->page.writable = true;
+	fault->level = 1;
+	r = 1;
+	read_lock(&vcpu->kvm->mmu_lock);
+	if (root_is_current(vcpu))
+		r = kvm_direct_map(vcpu, fault);
+	read_unlock(&vcpu->kvm->mmu_lock);
+	return r;
+}
+
+/* Nobody's memory: userspace's devices, or ours. */
+static int fault_no_slot(struct kvm_vcpu *vcpu, struct kvm_fault *fault, gpa_t gpa, u64 error_code,
+			 void *insn, int insn_len)
+{
+	struct page *page = kvm_mmu_fixed_page(vcpu->kvm, fault->gfn);
+
+	if (page)
+		return fault_fixed(vcpu, fault, page);
+	kvm_mmu_remember_mmio(vcpu, fault->gfn);
+	return fault_emulate(vcpu, gpa, error_code, insn, insn_len);
+}
+
 int kvm_mmu_page_fault(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code, void *insn, int insn_len)
 {
 	struct kvm_fault fault = {
@@ -223,10 +255,8 @@ int kvm_mmu_page_fault(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code, void *i
 		return 1;
 
 	fault.slot = kvm_vcpu_memslot(vcpu, fault.gfn);
-	if (!fault.slot) {
-		kvm_mmu_remember_mmio(vcpu, fault.gfn);
-		return fault_emulate(vcpu, gpa, error_code, insn, insn_len);
-	}
+	if (!fault.slot)
+		return fault_no_slot(vcpu, &fault, gpa, error_code, insn, insn_len);
 	if (!kvm_memslot_valid(fault.slot))
 		return 1;
 	if (fault.write && (READ_ONCE(fault.slot->flags) & KVM_MEM_READONLY))

@@ -94,6 +94,9 @@ int kvm_direct_map(struct kvm_vcpu *vcpu, struct kvm_fault *fault);
  */
 bool kvm_mmu_split_leaf(struct kvm *kvm, u64 *sptep, u64 huge, int level, struct kvm_mmu_page *sp);
 
+/* fixed.c */
+struct page *kvm_mmu_fixed_page(struct kvm *kvm, gfn_t gfn);
+
 /* huge.c */
 int kvm_mmu_fault_level(struct kvm *kvm, struct kvm_fault *fault);
 int kvm_mmu_slot_level(const struct kvm_memory_slot *slot, gfn_t gfn);

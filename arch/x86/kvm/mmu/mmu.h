@@ -11,6 +11,8 @@ int kvm_mmu_module_init(void);		/* slab caches, shrinker */
 void kvm_mmu_module_exit(void);
 /* By the vendor at load, before any VM: two-dimensional paging, entries in the AMD format. */
 void kvm_mmu_configure_npt(int root_level, int max_huge_level);
+/* The same in Intel's format; @ad: the processor sets accessed and dirty bits. */
+void kvm_mmu_configure_ept(int root_level, int max_huge_level, bool ad);
 /* The same without two-dimensional paging: the processor walks tables of ours for the guest's. */
 void kvm_mmu_configure_shadow(int max_huge_level);
 
@@ -71,6 +73,10 @@ struct kvm_walk_fault {
 gpa_t kvm_walk_gva(struct kvm_vcpu *vcpu, gva_t gva, u32 access, struct kvm_walk_fault *fault);
 /* The same without side effects and permission checks (KVM_TRANSLATE, debugging). */
 gpa_t kvm_walk_gva_peek(struct kvm_vcpu *vcpu, gva_t gva);
+
+/* fixed.c: put a zeroed page of ours at @gfn, or move it there. 0 / -ENOMEM */
+int kvm_mmu_fix_page(struct kvm *kvm, enum kvm_fixed_use use, gfn_t gfn);
+void kvm_mmu_free_fixed_pages(struct kvm *kvm);	/* after kvm_mmu_vm_destroy() */
 
 /* KVM_SET_NR_MMU_PAGES / GET. 0 / -EINVAL */
 int kvm_mmu_set_nr_pages(struct kvm *kvm, unsigned long nr);

@@ -18,6 +18,7 @@ void kvm_mmu_configure_npt(int root_level, int max_huge_level)
 		.leaf = SPTE_PRESENT | _PAGE_USER,
 		.accessed = _PAGE_ACCESSED,
 		.dirty = _PAGE_DIRTY,
+		.memory = sme_me_mask,
 		.encrypted = sme_me_mask,
 		.root_level = root_level,
 		.max_huge_level = max_huge_level,
@@ -34,6 +35,7 @@ void kvm_mmu_configure_shadow(int max_huge_level)
 		.dirty = _PAGE_DIRTY,
 		.user = _PAGE_USER,
 		.nx = _PAGE_NX,
+		.memory = sme_me_mask,
 		.encrypted = sme_me_mask,
 		.root_level = KVM_PT_LEVELS,
 		.max_huge_level = max_huge_level,
@@ -47,9 +49,9 @@ u64 kvm_spte_leaf(kvm_pfn_t pfn, int level, bool is_memory)
 
 	if (level > 1)
 		spte |= SPTE_HUGE;
-	/* Devices' registers are never encrypted. */
+	/* Devices' registers are neither cached nor encrypted. */
 	if (is_memory)
-		spte |= kvm_spte_format.encrypted;
+		spte |= kvm_spte_format.memory;
 	return spte;
 }
 

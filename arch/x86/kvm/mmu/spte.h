@@ -28,6 +28,7 @@
 #define SPTE_ADDRESS	GENMASK_ULL(51, 12)
 #define SPTE_HOST_WRITE	BIT_ULL(52)
 #define SPTE_MMU_WRITE	BIT_ULL(53)
+#define SPTE_SOFT_ACCESSED BIT_ULL(54)	/* where the processor keeps no accessed bit */
 /*
  * Leaves of shadow paging have this in place of the two: nothing but the dirty log stands against
  * writing. PAE reserves bits 52..62 outside long mode.
@@ -42,6 +43,7 @@ struct kvm_spte_format {
 	u64 table;		/* bits of every entry that points to a table */
 	u64 leaf;		/* bits of every leaf */
 	u64 accessed, dirty;	/* set by the processor */
+	u64 memory;		/* bits of a leaf that maps memory and no device's registers */
 	u64 user, nx;		/* of a leaf of shadow paging */
 	u64 encrypted;		/* address bit of encrypted memory, or 0 */
 	u8 root_level;
