@@ -224,6 +224,87 @@ int kvm_emulate_mwait(struct kvm_vcpu *vcpu)
 }
 EXPORT_SYMBOL_GPL(kvm_emulate_mwait);
 
+/* ---- control registers and debugging, with the operand known ------------------------------------------- */
+
+/* CR8 without an interrupt controller in the kernel: userspace's may now have one to deliver. */
+int kvm_tpr_written(struct kvm_vcpu *vcpu, unsigned long before, int r)
+{
+	if (r != 1 || vcpu->arch.lapic || before <= kvm_get_cr8(vcpu))
+		return r;
+	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kvm_tpr_written);
+
+static int write_cr(struct kvm_vcpu *vcpu, unsigned int cr, unsigned long val)
+{
+	switch (cr) {
+	case 0:
+		return kvm_set_cr0(vcpu, val);
+	case 3:
+		return kvm_set_cr3(vcpu, val);
+	case 4:
+		return kvm_set_cr4(vcpu, val);
+	default:
+		return kvm_set_cr8(vcpu, val);
+	}
+}
+
+static unsigned long read_cr(struct kvm_vcpu *vcpu, unsigned int cr)
+{
+	switch (cr) {
+	case 0:
+		return kvm_read_cr0(vcpu);
+	case 3:
+		return kvm_read_cr3(vcpu);
+	case 4:
+		return kvm_read_cr4(vcpu);
+	default:
+		return kvm_get_cr8(vcpu);
+	}
+}
+
+int kvm_mov_to_cr(struct kvm_vcpu *vcpu, unsigned int cr, unsigned int reg)
+{
+	unsigned long val = vcpu->arch.regs[reg], before = kvm_get_cr8(vcpu);
+	int r;
+
+	if (!kvm_is_64bit(vcpu))
+		val = (u32)val;
+	trace_kvm_cr(1, cr, val);
+	if (write_cr(vcpu, cr, val)) {
+		kvm_inject_gp(vcpu, 0);
+		return 1;
+	}
+	r = kvm_skip_insn(vcpu);
+	return cr == 8 ? kvm_tpr_written(vcpu, before, r) : r;
+}
+EXPORT_SYMBOL_GPL(kvm_mov_to_cr);
+
+int kvm_mov_from_cr(struct kvm_vcpu *vcpu, unsigned int cr, unsigned int reg)
+{
+	unsigned long val = read_cr(vcpu, cr);
+
+	trace_kvm_cr(0, cr, val);
+	vcpu->arch.regs[reg] = kvm_is_64bit(vcpu) ? val : (u32)val;
+	return kvm_skip_insn(vcpu);
+}
+EXPORT_SYMBOL_GPL(kvm_mov_from_cr);
+
+int kvm_exit_debug(struct kvm_vcpu *vcpu, u8 vector, u64 dr6)
+{
+	struct kvm_debug_exit_arch *d = &vcpu->run->debug.arch;
+
+	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
+	d->exception = vector;
+	d->pad = 0;
+	d->pc = kvm_linear_rip(vcpu);
+	d->dr6 = dr6;
+	d->dr7 = vcpu->arch.dr7;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kvm_exit_debug);
+
 /* ---- errors ------------------------------------------------------------------------------------------ */
 
 void kvm_prepare_internal_error(struct kvm_vcpu *vcpu, u32 suberror, const u64 *data, int nr)

@@ -254,6 +254,11 @@ int kvm_emulate_invd(struct kvm_vcpu *vcpu);
 int kvm_emulate_rdpmc(struct kvm_vcpu *vcpu);
 int kvm_emulate_mwait(struct kvm_vcpu *vcpu);
 bool kvm_mwait_exists(struct kvm_vcpu *vcpu);	/* or is let through */
+/* MOV to and from a control register, exit handlers; @r: what a write of CR8 has come to so far. */
+int kvm_mov_to_cr(struct kvm_vcpu *vcpu, unsigned int cr, unsigned int reg);
+int kvm_mov_from_cr(struct kvm_vcpu *vcpu, unsigned int cr, unsigned int reg);
+int kvm_tpr_written(struct kvm_vcpu *vcpu, unsigned long before, int r);
+int kvm_exit_debug(struct kvm_vcpu *vcpu, u8 vector, u64 dr6);	/* KVM_EXIT_DEBUG; returns 0 */
 /* IN/OUT without string; @next_rip is where the guest goes on (0: decode to find out). */
 int kvm_fast_pio(struct kvm_vcpu *vcpu, u16 port, int size, bool in, unsigned long next_rip);
 /* Fill kvm_run for KVM_EXIT_IO; the data of an OUT is in, of an IN comes into, arch.pio_data. */

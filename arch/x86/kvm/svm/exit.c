@@ -55,19 +55,6 @@ static int inject_ud(struct kvm_vcpu *vcpu)
 	return 1;
 }
 
-static int exit_debug(struct kvm_vcpu *vcpu, u8 vector, u64 dr6)
-{
-	struct kvm_debug_exit_arch *d = &vcpu->run->debug.arch;
-
-	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
-	d->exception = vector;
-	d->pad = 0;
-	d->pc = kvm_linear_rip(vcpu);
-	d->dr6 = dr6;
-	d->dr7 = vcpu->arch.dr7;
-	return 0;
-}
-
 /* ---- exceptions --------------------------------------------------------------------------------- */
 
 static int handle_db(struct kvm_vcpu *vcpu)
@@ -77,7 +64,7 @@ static int handle_db(struct kvm_vcpu *vcpu)
 	if (svm_nmi_step_done(vcpu))
 		return 1;
 	if (vcpu->arch.guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
-		return exit_debug(vcpu, DB_VECTOR, dr6);
+		return kvm_exit_debug(vcpu, DB_VECTOR, dr6);
 	kvm_queue_exception_payload(vcpu, DB_VECTOR, dr6 ^ DR6_RESERVED);
 	return 1;
 }
@@ -88,7 +75,7 @@ static int handle_exception(struct kvm_vcpu *vcpu, u8 vector)
 	case DB_VECTOR:
 		return handle_db(vcpu);
 	case BP_VECTOR:
-		return exit_debug(vcpu, BP_VECTOR, 0);
+		return kvm_exit_debug(vcpu, BP_VECTOR, 0);
 	case UD_VECTOR:
 		return kvm_emulate_insn(vcpu, 0, KVM_EMULATE_UD, NULL, 0);
 	case AC_VECTOR:
@@ -103,71 +90,18 @@ static int handle_exception(struct kvm_vcpu *vcpu, u8 vector)
 
 /* ---- control and debug registers ------------------------------------------------------------------- */
 
-/* CR8 without an interrupt controller in the kernel: userspace's may now have one to deliver. */
-static int tpr_written(struct kvm_vcpu *vcpu, unsigned long before, int r)
-{
-	if (r != 1 || vcpu->arch.lapic || before <= kvm_get_cr8(vcpu))
-		return r;
-	vcpu->run->exit_reason = KVM_EXIT_SET_TPR;
-	return 0;
-}
-
-static int write_cr(struct kvm_vcpu *vcpu, unsigned int cr, unsigned long val)
-{
-	switch (cr) {
-	case 0:
-		return kvm_set_cr0(vcpu, val);
-	case 3:
-		return kvm_set_cr3(vcpu, val);
-	case 4:
-		return kvm_set_cr4(vcpu, val);
-	default:
-		return kvm_set_cr8(vcpu, val);
-	}
-}
-
-static unsigned long read_cr(struct kvm_vcpu *vcpu, unsigned int cr)
-{
-	switch (cr) {
-	case 0:
-		return kvm_read_cr0(vcpu);
-	case 3:
-		return kvm_read_cr3(vcpu);
-	case 4:
-		return kvm_read_cr4(vcpu);
-	default:
-		return kvm_get_cr8(vcpu);
-	}
-}
-
 static int handle_cr(struct kvm_vcpu *vcpu, u32 code, u64 info)
 {
 	unsigned int reg = info & SVM_EXITINFO_REG_MASK, cr = code & 0xf;
 	bool write = code >= SVM_EXIT_WRITE_CR0;
 	unsigned long before = kvm_get_cr8(vcpu);
-	unsigned long val;
 	int r;
 
-	if (!svm_hw.decode_assists || !(info & MOV_REGISTER_KNOWN)) {
-		/* Which register is in the instruction; it may be LMSW or CLTS, too. */
-		r = kvm_emulate_insn(vcpu, 0, 0, NULL, 0);
-	} else if (!write) {
-		val = read_cr(vcpu, cr);
-		trace_kvm_cr(0, cr, val);
-		vcpu->arch.regs[reg] = kvm_is_64bit(vcpu) ? val : (u32)val;
-		return kvm_skip_insn(vcpu);
-	} else {
-		val = vcpu->arch.regs[reg];
-		if (!kvm_is_64bit(vcpu))
-			val = (u32)val;
-		trace_kvm_cr(1, cr, val);
-		if (write_cr(vcpu, cr, val)) {
-			kvm_inject_gp(vcpu, 0);
-			return 1;
-		}
-		r = kvm_skip_insn(vcpu);
-	}
-	return write && cr == 8 ? tpr_written(vcpu, before, r) : r;
+	if (svm_hw.decode_assists && (info & MOV_REGISTER_KNOWN))
+		return write ? kvm_mov_to_cr(vcpu, cr, reg) : kvm_mov_from_cr(vcpu, cr, reg);
+	/* Which register is in the instruction; it may be LMSW or CLTS, too. */
+	r = kvm_emulate_insn(vcpu, 0, 0, NULL, 0);
+	return write && cr == 8 ? kvm_tpr_written(vcpu, before, r) : r;
 }
 
 /* ---- instructions --------------------------------------------------------------------------------- */
