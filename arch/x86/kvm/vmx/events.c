@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Delivering events to a VMX guest: the event an entry injects, the events an exit cut short,
+ * interrupt and NMI windows, shadows. SDM 3, 25.8.3 and 27.6 (injection), 28.2.4 (IDT vectoring),
+ * 25.4.2 (interruptibility), 28.2.3 (NMI unblocking by an IRET that faulted).
+ */
+#include "vmx.h"
+#include "../trace.h"
+
+static void set_event(u32 type, u8 vector)
+{
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, vector | type | INTR_INFO_VALID_MASK);
+}
+
+/*
+ * A software event is delivered with the address behind its instruction pushed, which the processor
+ * finds by adding a length that must not be 0. The vcpu is behind it already: move it back by one.
+ */
+static void prepare_soft(struct vcpu_vmx *vmx)
+{
+	unsigned long rip = vmx->vcpu.arch.rip - 1;
+
+	vmx->soft_length = 1;
+	vmx->vcpu.arch.rip = kvm_is_64bit(&vmx->vcpu) ? rip : (u32)rip;
+	vmcs_write(VM_ENTRY_INSTRUCTION_LEN, 1);
+}
+
+void vmx_inject_exception(struct kvm_vcpu *vcpu)
+{
+	struct kvm_exception *ex = &vcpu->arch.exception;
+	u32 type = INTR_TYPE_HARD_EXCEPTION;
+
+	if (vmx_real_deliver(vcpu, ex->vector))
+		return;
+	if (ex->vector == BP_VECTOR || ex->vector == OF_VECTOR) {
+		type = INTR_TYPE_SOFT_EXCEPTION;
+		prepare_soft(to_vmx(vcpu));
+	}
+	/* Real mode pushes none, and an entry that would is refused. */
+	if (ex->has_error_code && is_protected(vcpu)) {
+		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, ex->error_code);
+		type |= INTR_INFO_DELIVER_CODE_MASK;
+	}
+	set_event(type, ex->vector);
+}
+
+void vmx_inject_interrupt(struct kvm_vcpu *vcpu, bool reinjected)
+{
+	struct kvm_interrupt_event *irq = &vcpu->arch.interrupt;
+
+	trace_kvm_inj_virq(irq->nr, irq->soft, reinjected);
+	vcpu->stat.irq_injections++;
+	if (vmx_real_deliver(vcpu, irq->nr))
+		return;
+	/* One that userspace wants delivered although the guest blocks it: an entry refuses those. */
+	if (irq->soft || !vmx_interrupt_allowed(vcpu)) {
+		prepare_soft(to_vmx(vcpu));
+		set_event(INTR_TYPE_SOFT_INTR, irq->nr);
+		return;
+	}
+	set_event(INTR_TYPE_EXT_INTR, irq->nr);
+}
+
+void vmx_inject_nmi(struct kvm_vcpu *vcpu)
+{
+	vcpu->stat.nmi_injections++;
+	if (vmx_real_deliver(vcpu, NMI_VECTOR)) {
+		vmx_set_nmi_mask(vcpu, true);
+		return;
+	}
+	to_vmx(vcpu)->had_nmi = true;
+	/* The entry is refused while they count as blocked; delivery blocks them. */
+	vmx_set_nmi_mask(vcpu, false);
+	set_event(INTR_TYPE_NMI_INTR, NMI_VECTOR);
+}
+
+/* The entry did not take place: the vcpu still knows what it was about to be given. */
+void vmx_cancel_injection(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
+	if (vmx->soft_length) {
+		vcpu->arch.rip += vmx->soft_length;
+		vmx->soft_length = 0;
+	}
+}
+
+/*
+ * An event whose delivery the exit cut short, back into the vcpu. @ours: it was injected. INT n, INT3
+ * and INTO of the guest's own are dropped: RIP is still theirs, they simply run again.
+ */
+static void requeue(struct vcpu_vmx *vmx, u32 info, bool ours)
+{
+	struct kvm_vcpu *vcpu = &vmx->vcpu;
+	u8 vector = info & VECTORING_INFO_VECTOR_MASK;
+	bool has_error = info & VECTORING_INFO_DELIVER_CODE_MASK;
+
+	switch (info & VECTORING_INFO_TYPE_MASK) {
+	case INTR_TYPE_NMI_INTR:
+		vcpu->arch.nmi_injected = true;
+		/* Its injection blocked NMIs, but it is still to come. */
+		vmx_set_nmi_mask(vcpu, false);
+		break;
+	case INTR_TYPE_SOFT_EXCEPTION:
+		if (!ours)
+			break;
+		vcpu->arch.rip += vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+		kvm_requeue_exception(vcpu, vector, false, 0);
+		break;
+	case INTR_TYPE_HARD_EXCEPTION:
+	case INTR_TYPE_PRIV_SW_EXCEPTION:
+		kvm_requeue_exception(vcpu, vector, has_error,
+				      has_error ? vmcs_read32(IDT_VECTORING_ERROR_CODE) : 0);
+		break;
+	case INTR_TYPE_SOFT_INTR:
+		if (!ours)
+			break;
+		vcpu->arch.rip += vmcs_read32(VM_EXIT_INSTRUCTION_LEN);
+		kvm_queue_interrupt(vcpu, vector, true);
+		break;
+	case INTR_TYPE_EXT_INTR:
+		kvm_queue_interrupt(vcpu, vector, false);
+		break;
+	default:
+		break;
+	}
+}
+
+void vmx_recover_events(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	bool ours = vcpu->arch.exception.injected || vcpu->arch.interrupt.injected;
+
+	kvm_clear_injected(vcpu);
+	if (likely(!(vmx->vectoring & VECTORING_INFO_VALID_MASK)))
+		return;
+	requeue(vmx, vmx->vectoring, ours);
+	kvm_request(vcpu, KVM_REQ_EVENT);
+}
+
+/* ---- interrupts ----------------------------------------------------------------------------------- */
+
+#define SHADOWS	(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS)
+
+u32 vmx_interrupt_shadow(struct kvm_vcpu *vcpu)
+{
+	u32 state = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO), shadow = 0;
+
+	if (state & GUEST_INTR_STATE_STI)
+		shadow |= KVM_X86_SHADOW_INT_STI;
+	if (state & GUEST_INTR_STATE_MOV_SS)
+		shadow |= KVM_X86_SHADOW_INT_MOV_SS;
+	return shadow;
+}
+
+void vmx_set_interrupt_shadow(struct kvm_vcpu *vcpu, u32 mask)
+{
+	u32 old = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO), state = old & ~SHADOWS;
+
+	/* Both at once are refused, and that of STI with interrupts off. */
+	if ((mask & KVM_X86_SHADOW_INT_STI) && !(mask & KVM_X86_SHADOW_INT_MOV_SS) &&
+	    (vcpu->arch.rflags & X86_EFLAGS_IF))
+		state |= GUEST_INTR_STATE_STI;
+	else if (mask)
+		state |= GUEST_INTR_STATE_MOV_SS;
+	if (state != old)
+		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, state);
+}
+
+bool vmx_interrupt_allowed(struct kvm_vcpu *vcpu)
+{
+	return (vcpu->arch.rflags & X86_EFLAGS_IF) &&
+	       !(vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & SHADOWS);
+}
+
+void vmx_open_irq_window(struct kvm_vcpu *vcpu)
+{
+	vmx_set_cpu_control(to_vmx(vcpu), CPU_BASED_INTR_WINDOW_EXITING, true);
+}
+
+/* ---- NMIs ------------------------------------------------------------------------------------------- */
+
+bool vmx_get_nmi_mask(struct kvm_vcpu *vcpu)
+{
+	return vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI;
+}
+
+void vmx_set_nmi_mask(struct kvm_vcpu *vcpu, bool blocked)
+{
+	u32 old = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO);
+	u32 state = blocked ? old | GUEST_INTR_STATE_NMI : old & ~GUEST_INTR_STATE_NMI;
+
+	to_vmx(vcpu)->had_nmi |= blocked;
+	if (state != old)
+		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, state);
+}
+
+bool vmx_nmi_allowed(struct kvm_vcpu *vcpu)
+{
+	return !(vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) &
+		 (SHADOWS | GUEST_INTR_STATE_NMI));
+}
+
+void vmx_block_nmi_again(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+	/*
+	 * An event in delivery says that it was not the IRET that faulted, and a guest that has had
+	 * no NMI has none to return from (Bochs may say so of another guest's).
+	 */
+	if (vmx->had_nmi && !(vmx->vectoring & VECTORING_INFO_VALID_MASK))
+		vmx_set_nmi_mask(vcpu, true);
+}
+
+/* Behind a shadow of STI the window is an interrupt window: NMI windows do not wait for it. */
+void vmx_open_nmi_window(struct kvm_vcpu *vcpu)
+{
+	if (vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_STI)
+		vmx_open_irq_window(vcpu);
+	else
+		vmx_set_cpu_control(to_vmx(vcpu), CPU_BASED_NMI_WINDOW_EXITING, true);
+}
+
+/* ---- exceptions -------------------------------------------------------------------------------------- */
+
+void vmx_update_exception_intercepts(struct kvm_vcpu *vcpu)
+{
+	u32 debug = vcpu->arch.guest_debug;
+	/*
+	 * #AC and #DB can recur without end while one of them is being delivered, with the processor
+	 * never back at an instruction boundary: they always exit. #MC is the host's business. #UD
+	 * may be the other vendor's hypercall instruction.
+	 */
+	u32 wanted = BIT(AC_VECTOR) | BIT(DB_VECTOR) | BIT(MC_VECTOR) | BIT(UD_VECTOR);
+
+	if ((debug & KVM_GUESTDBG_ENABLE) && (debug & KVM_GUESTDBG_USE_SW_BP))
+		wanted |= BIT(BP_VECTOR);
+	/* In virtual-8086 mode they would go through a table that is not there. */
+	if (to_vmx(vcpu)->vm86)
+		wanted = ~0u;
+	vmcs_write(EXCEPTION_BITMAP, wanted);
+}
