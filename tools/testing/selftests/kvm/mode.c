@@ -332,6 +332,8 @@ static void user_mode(void)
 		vcpu_set_mode(g->vcpu, LONG);
 		sregs = vcpu_sregs(g->vcpu);
 		sregs.gdt.limit = 0x4f;
+		sregs.tr.limit = 0x67;		/* no map that allows ports */
+		memset(g->memory + sregs.tr.base + 0x66, 0xff, 2);
 		must(ioctl(g->vcpu, KVM_SET_SREGS, &sregs));
 		regs = vcpu_regs(g->vcpu);
 		regs.rbx = guest_address(g, list[i]);
