@@ -38,8 +38,8 @@ int kvm_dirty_ring_enable(struct kvm *kvm, u64 bytes)
 		return -EINVAL;
 	if (bytes > kvm_dirty_ring_max_bytes())
 		return -E2BIG;
-	mutex_lock(&kvm->slots_lock);
 	mutex_lock(&kvm->lock);
+	mutex_lock(&kvm->slots_lock);
 	/* Slots that are logged by now have bitmaps, and vcpus no rings. */
 	kvm_for_each_memslot(slot, kvm_memslots(kvm, 0))
 		logged |= slot->dirty_bitmap != NULL;
@@ -47,8 +47,8 @@ int kvm_dirty_ring_enable(struct kvm *kvm, u64 bytes)
 		kvm->dirty_ring_entries = bytes / sizeof(struct kvm_dirty_gfn);
 		r = 0;
 	}
-	mutex_unlock(&kvm->lock);
 	mutex_unlock(&kvm->slots_lock);
+	mutex_unlock(&kvm->lock);
 	return r;
 }
 
