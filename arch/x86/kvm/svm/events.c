@@ -4,6 +4,8 @@
  * interrupt and NMI windows, shadows. AMD64 APM volume 2, sections 15.20 (event injection),
  * 15.21 (interrupts), 15.7.2 (exceptions and EXITINTINFO) and 8.1.3, 8.2.3 (NMI masking).
  */
+#include <asm/debugreg.h>
+
 #include "svm.h"
 #include "../trace.h"
 
@@ -161,6 +163,12 @@ void svm_recover_events(struct kvm_vcpu *vcpu)
 	u32 info = svm->vmcb->control.exit_int_info;
 	bool ours = vcpu->arch.exception.injected || vcpu->arch.interrupt.injected;
 
+	/* Whatever is done about the exit must find the guest's own flags. */
+	if (unlikely(svm->nmi_singlestep)) {
+		svm_end_nmi_step(vcpu);
+		svm->nmi_stepped = svm->vmcb->control.exit_code == SVM_EXIT_EXCP_BASE + DB_VECTOR;
+	}
+
 	/* The IRET that ends NMI blocking was intercepted before it ran; has it run by now? */
 	if (unlikely(svm->nmi_iret_pending) && vcpu->arch.rip != svm->nmi_iret_rip) {
 		svm->nmi_iret_pending = false;
@@ -295,9 +303,26 @@ int svm_handle_iret(struct kvm_vcpu *vcpu)
 	return 1;
 }
 
+/* While TF is ours the instructions that would show it, or that load it, are emulated without. */
+static void intercept_flag_accesses(struct vcpu_svm *svm, bool on)
+{
+	static const u8 instructions[] = { INTERCEPT_PUSHF, INTERCEPT_POPF, INTERCEPT_INTn };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(instructions); i++) {
+		if (on)
+			svm_intercept(svm, instructions[i]);
+		else
+			svm_no_intercept(svm, instructions[i]);
+	}
+	svm_update_exception_intercepts(&svm->vcpu);
+}
+
 /*
  * An NMI waits. While NMIs are blocked the IRET's intercept is the window. After that, or in an
- * interrupt shadow, one instruction has to pass: step over it with TF.
+ * interrupt shadow, one instruction has to pass: step over it with TF. The step ends at the next
+ * exit, and every exception is one, so that TF is on no frame that the guest can see. (SYSCALL is
+ * the one instruction left that could tell, in R11.)
  */
 void svm_open_nmi_window(struct kvm_vcpu *vcpu)
 {
@@ -305,40 +330,68 @@ void svm_open_nmi_window(struct kvm_vcpu *vcpu)
 
 	if ((svm->nmi_blocked && !svm->nmi_iret_pending) || svm->nmi_singlestep)
 		return;
-	svm->nmi_step_rflags_tf = vcpu->arch.rflags & X86_EFLAGS_TF;
-	svm->nmi_step_rflags_rf = vcpu->arch.rflags & X86_EFLAGS_RF;
+	svm->nmi_step_rflags = vcpu->arch.rflags & (X86_EFLAGS_TF | X86_EFLAGS_RF);
+	svm->nmi_step_dr6 = vcpu->arch.dr6;
 	svm->nmi_singlestep = true;
 	vcpu->arch.rflags |= X86_EFLAGS_TF | X86_EFLAGS_RF;
-	svm_update_exception_intercepts(vcpu);
+	intercept_flag_accesses(svm, true);
 }
 
-/* RFLAGS are the guest's again: userspace may read them, and carry them elsewhere. */
+/* RFLAGS are the guest's again: an exit looks at them, or userspace carries them elsewhere. */
 void svm_end_nmi_step(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
+	bool loaded_by_iret = svm->nmi_iret_pending && vcpu->arch.rip != svm->nmi_iret_rip;
 
 	svm->nmi_singlestep = false;
-	if (!svm->nmi_step_rflags_tf)
-		vcpu->arch.rflags &= ~X86_EFLAGS_TF;
-	if (!svm->nmi_step_rflags_rf)
-		vcpu->arch.rflags &= ~X86_EFLAGS_RF;
-	svm_update_exception_intercepts(vcpu);
+	if (!loaded_by_iret)
+		vcpu->arch.rflags &= ~(X86_EFLAGS_TF | X86_EFLAGS_RF) | svm->nmi_step_rflags;
+	intercept_flag_accesses(svm, false);
 	kvm_request(vcpu, KVM_REQ_EVENT);
 }
 
+/* True if #DB says no more than that the instruction has passed. */
 bool svm_nmi_step_done(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
 
-	if (!svm->nmi_singlestep)
+	if (likely(!svm->nmi_stepped))
 		return false;
-	svm_end_nmi_step(vcpu);
-	/* Unless the guest or a debugger steps as well, nobody else is to see this #DB. */
-	return !svm->nmi_step_rflags_tf &&
-	       !(vcpu->arch.guest_debug & KVM_GUESTDBG_SINGLESTEP);
+	svm->nmi_stepped = false;
+	/* The guest steps as well, or a debugger does. */
+	if ((svm->nmi_step_rflags & X86_EFLAGS_TF) ||
+	    (vcpu->arch.guest_debug & KVM_GUESTDBG_SINGLESTEP))
+		return false;
+	vcpu->arch.dr6 &= ~DR_STEP | svm->nmi_step_dr6;
+	return vcpu->arch.dr6 == svm->nmi_step_dr6;
 }
 
 /* ---- exceptions -------------------------------------------------------------------------------------- */
+
+/* What a single instruction may raise, and is intercepted only to see that it did */
+#define FAULTS_WITH_ERROR_CODE \
+	(BIT(TS_VECTOR) | BIT(NP_VECTOR) | BIT(SS_VECTOR) | BIT(GP_VECTOR) | BIT(PF_VECTOR))
+#define REFLECTED_EXCEPTIONS \
+	(FAULTS_WITH_ERROR_CODE | BIT(DE_VECTOR) | BIT(BP_VECTOR) | BIT(OF_VECTOR) | \
+	 BIT(BR_VECTOR) | BIT(NM_VECTOR) | BIT(MF_VECTOR) | BIT(X86_TRAP_XF))
+
+/* An exception is the guest's own after all. INT3 and INTO have not run yet (15.12.4, 15.12.5). */
+int svm_reflect_exception(struct kvm_vcpu *vcpu, u8 vector)
+{
+	struct vmcb_control_area *c = &to_svm(vcpu)->vmcb->control;
+
+	if (!(BIT(vector) & REFLECTED_EXCEPTIONS))
+		return kvm_exit_internal_error(vcpu);
+	if (vector == BP_VECTOR || vector == OF_VECTOR)
+		return kvm_emulate_insn(vcpu, 0, 0, NULL, 0);
+	if (vector == PF_VECTOR)
+		kvm_queue_page_fault(vcpu, c->exit_info_1, c->exit_info_2);
+	else if (BIT(vector) & FAULTS_WITH_ERROR_CODE)
+		kvm_queue_exception_error(vcpu, vector, c->exit_info_1);
+	else
+		kvm_queue_exception(vcpu, vector);
+	return 1;
+}
 
 void svm_update_exception_intercepts(struct kvm_vcpu *vcpu)
 {
@@ -353,6 +406,8 @@ void svm_update_exception_intercepts(struct kvm_vcpu *vcpu)
 
 	if (!svm_hw.npt)
 		wanted |= BIT(PF_VECTOR);
+	if (unlikely(svm->nmi_singlestep))
+		wanted |= REFLECTED_EXCEPTIONS;
 	if ((debug & KVM_GUESTDBG_ENABLE) && (debug & KVM_GUESTDBG_USE_SW_BP))
 		wanted |= BIT(BP_VECTOR);
 	if (svm->vmcb->control.intercepts[INTERCEPT_EXCEPTION] == wanted)

@@ -59,10 +59,11 @@ static int inject_ud(struct kvm_vcpu *vcpu)
 
 static int handle_db(struct kvm_vcpu *vcpu)
 {
-	u64 dr6 = vcpu->arch.dr6;
+	u64 dr6;
 
 	if (svm_nmi_step_done(vcpu))
 		return 1;
+	dr6 = vcpu->arch.dr6;
 	if (vcpu->arch.guest_debug & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))
 		return kvm_exit_debug(vcpu, DB_VECTOR, dr6);
 	kvm_queue_exception_payload(vcpu, DB_VECTOR, dr6 ^ DR6_RESERVED);
@@ -75,7 +76,9 @@ static int handle_exception(struct kvm_vcpu *vcpu, u8 vector)
 	case DB_VECTOR:
 		return handle_db(vcpu);
 	case BP_VECTOR:
-		return kvm_exit_debug(vcpu, BP_VECTOR, 0);
+		if (vcpu->arch.guest_debug & KVM_GUESTDBG_USE_SW_BP)
+			return kvm_exit_debug(vcpu, BP_VECTOR, 0);
+		return svm_reflect_exception(vcpu, vector);
 	case UD_VECTOR:
 		return kvm_emulate_insn(vcpu, 0, KVM_EMULATE_UD, NULL, 0);
 	case AC_VECTOR:
@@ -84,7 +87,7 @@ static int handle_exception(struct kvm_vcpu *vcpu, u8 vector)
 	case MC_VECTOR:
 		return 1;	/* the host has had it */
 	default:
-		return kvm_exit_internal_error(vcpu);
+		return svm_reflect_exception(vcpu, vector);
 	}
 }
 
@@ -147,11 +150,13 @@ static int handle_npf(struct kvm_vcpu *vcpu, struct vmcb_control_area *c)
 				  bytes ? c->insn_bytes : NULL, bytes ? c->insn_len : 0);
 }
 
-/* Shadow paging: the address in EXITINFO2, the error code in EXITINFO1 (15.12.15). */
+/* The address in EXITINFO2, the error code in EXITINFO1 (15.12.15); nested paging leaves it to the guest. */
 static int handle_pf(struct kvm_vcpu *vcpu, struct vmcb_control_area *c)
 {
 	bool bytes = svm_hw.decode_assists && c->insn_len;
 
+	if (unlikely(svm_hw.npt))
+		return svm_reflect_exception(vcpu, PF_VECTOR);
 	return kvm_mmu_guest_fault(vcpu, c->exit_info_2, c->exit_info_1,
 				   bytes ? c->insn_bytes : NULL, bytes ? c->insn_len : 0);
 }
@@ -204,6 +209,9 @@ static int handle_rare(struct kvm_vcpu *vcpu, u32 code, struct vmcb_control_area
 	case SVM_EXIT_CR0_SEL_WRITE:
 	case SVM_EXIT_READ_DR0 ... SVM_EXIT_READ_DR7:
 	case SVM_EXIT_WRITE_DR0 ... SVM_EXIT_WRITE_DR7:
+	case SVM_EXIT_PUSHF:
+	case SVM_EXIT_POPF:
+	case SVM_EXIT_SWINT:
 	case SVM_EXIT_RSM:
 		return kvm_emulate_insn(vcpu, 0, 0, NULL, 0);
 	case SVM_EXIT_NMI:

@@ -67,9 +67,9 @@ struct vcpu_svm {
 	/* NMI blocking, 15.21.8 does not exist without vNMI: blocked from injection to IRET's end */
 	bool nmi_blocked;
 	bool nmi_iret_pending;	/* the IRET was intercepted and is about to run */
-	bool nmi_singlestep;	/* TF is ours, to see the IRET complete */
-	bool nmi_step_rflags_tf, nmi_step_rflags_rf;
-	unsigned long nmi_iret_rip;
+	bool nmi_singlestep;	/* TF is ours, to see an instruction complete */
+	bool nmi_stepped;	/* it was, until the last exit */
+	unsigned long nmi_iret_rip, nmi_step_rflags, nmi_step_dr6;
 
 	bool virq_armed;	/* the interrupt being injected is the virtual interrupt */
 	bool irq_window;	/* a dummy virtual interrupt is pending to tell us of IF */
@@ -197,6 +197,8 @@ void svm_take_tpr(struct kvm_vcpu *vcpu);	/* V_TPR is not what was last written 
 int svm_handle_iret(struct kvm_vcpu *vcpu);
 void svm_end_nmi_step(struct kvm_vcpu *vcpu);
 bool svm_nmi_step_done(struct kvm_vcpu *vcpu);	/* #DB was the NMI window's */
+
+int svm_reflect_exception(struct kvm_vcpu *vcpu, u8 vector);
 
 /* exit.c */
 int svm_handle_exit(struct kvm_vcpu *vcpu);

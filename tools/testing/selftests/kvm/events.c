@@ -311,6 +311,127 @@ static void nmi_masked_by_userspace(void)
 	run_to_exception(g, VECTOR_NMI, 0);
 }
 
+/*
+ * An NMI that must wait for one instruction: KVM may step over that with TF, of which the guest
+ * must never learn.
+ */
+GUEST(nmi_step_code, 64,
+	"step_hlt:	hlt\n"
+	"step_hlt_end:	nop\n"
+	"step_cpuid:	cpuid\n"
+	"step_cpuid_end: nop\n"
+	"step_pushf:	pushf\n"
+	"step_pushf_end: pop	%rax\n"
+	"	out	%eax, $0x10\n"
+	"step_popf:	popf\n"
+	"step_popf_end:	nop\n"
+	"step_nop:	nop\n"
+	"step_nop_end:	nop\n"
+	"step_int:	int	$0x40\n"
+	"step_int_end:	nop\n"
+	"step_int3:	int3\n"
+	"step_int3_end:	nop\n"
+	"step_fault:	mov	(%rdi), %eax\n"
+	"1:	jmp	1b\n"
+	"step_iret:	mov	16(%rsp), %eax\n"
+	"	out	%eax, $0x10\n"
+	"	orq	$0x100, 16(%rsp)\n"
+	"	iretq\n");
+extern const uint8_t step_hlt[], step_hlt_end[], step_cpuid[], step_cpuid_end[], step_pushf[],
+		     step_pushf_end[], step_popf[], step_popf_end[], step_nop[], step_nop_end[], step_int[],
+		     step_int_end[], step_int3[], step_int3_end[], step_fault[], step_iret[];
+
+/* At @code, in the shadow of STI, with an NMI pending. */
+static struct guest *guest_with_nmi(const uint8_t *code, uint64_t rflags)
+{
+	struct guest *g = guest_new(LONG, nmi_step_code);
+	struct kvm_vcpu_events events = { .flags = KVM_VCPUEVENT_VALID_SHADOW };
+	struct kvm_regs regs = vcpu_regs(g->vcpu);
+
+	regs.rip = guest_address(g, code);
+	regs.rflags |= rflags;
+	regs.rdi = 0x8000000000 - 8;
+	regs.rsp -= 8;
+	memset(g->memory + regs.rsp, 0, 8);
+	g->memory[regs.rsp + 1] = RFLAGS_TF >> 8;
+	vcpu_set_regs(g->vcpu, &regs);
+	events.interrupt.shadow = KVM_X86_SHADOW_INT_STI;
+	must(ioctl(g->vcpu, KVM_SET_VCPU_EVENTS, &events));
+	must(ioctl(g->vcpu, KVM_NMI, 0));
+	return g;
+}
+
+static void take_nmi(struct guest *g, const uint8_t *behind, uint64_t tf)
+{
+	run_to_exception(g, VECTOR_NMI, 0);
+	check_equal(guest_report(g)->rip, guest_address(g, behind));
+	check_equal(guest_report(g)->rflags & RFLAGS_TF, tf);
+}
+
+/* The NMI and @vector, whichever comes first. */
+static void take_both(const uint8_t *code, unsigned int vector, const uint8_t *reported)
+{
+	struct guest *g = guest_with_nmi(code, 0);
+	uint64_t seen = 0;
+
+	for (int i = 0; i < 2; i++) {
+		run_to(g, KVM_EXIT_IO);
+		check_equal(guest_report(g)->rflags & RFLAGS_TF, 0);
+		seen |= 1ull << (guest_report(g)->vector & 63);
+		if (guest_report(g)->vector == vector)
+			check_equal(guest_report(g)->rip, guest_address(g, reported));
+	}
+	check_equal(seen, 1ull << VECTOR_NMI | 1ull << (vector & 63));
+}
+
+static void nmi_after_one_instruction(void)
+{
+	struct guest *g = guest_with_nmi(step_hlt, 0);
+
+	run_to(g, KVM_EXIT_HLT);
+	check_equal(vcpu_regs(g->vcpu).rflags & RFLAGS_TF, 0);
+	take_nmi(g, step_hlt_end, 0);
+
+	g = guest_with_nmi(step_cpuid, 0);
+	take_nmi(g, step_cpuid_end, 0);
+
+	g = guest_with_nmi(step_pushf, 0);
+	take_nmi(g, step_pushf_end, 0);
+	check_equal(run_to_out(g, 0x10) & RFLAGS_TF, 0);
+
+	take_both(step_int, 0x40, step_int_end);
+	take_both(step_int3, VECTOR_BP, step_int3_end);
+	take_both(step_fault, VECTOR_PF, step_fault);
+}
+
+/* The guest's own TF stays what the guest makes it. */
+static void nmi_and_own_steps(void)
+{
+	struct guest *g = guest_with_nmi(step_popf, 0);
+	uint64_t value;
+
+	take_nmi(g, step_popf_end, RFLAGS_TF);
+	run_to_exception(g, VECTOR_DB, 0);
+
+	/* The NMI comes as soon as the trap is under way. */
+	g = guest_with_nmi(step_nop, RFLAGS_TF);
+	run_to_exception(g, VECTOR_NMI, 0);
+	check_equal(guest_report(g)->rflags & RFLAGS_TF, 0);
+	run_to_exception(g, VECTOR_DB, 0);
+	check_equal(guest_report(g)->rip, guest_address(g, step_nop_end));
+
+	/* An NMI waits for the IRET of another, and that sets TF. */
+	g = guest_new(LONG, nmi_step_code);
+	vcpu_set_rip(g->vcpu, guest_address(g, step_nop));
+	guest_gate(g, VECTOR_NMI, guest_address(g, step_iret));
+	must(ioctl(g->vcpu, KVM_NMI, 0));
+	check_equal(run_to_out(g, 0x10) & RFLAGS_TF, 0);
+	must(ioctl(g->vcpu, KVM_NMI, 0));
+	value = run_to_out(g, 0x10);
+	check_equal(value & RFLAGS_TF, RFLAGS_TF);
+	run_to_exception(g, VECTOR_DB, 0);
+}
+
 static void inject(struct guest *g, uint8_t vector, int error)
 {
 	struct kvm_vcpu_events events = { 0 };
@@ -652,6 +773,8 @@ int main(int argc, char **argv)
 		{ "NMIs unblocked by any IRET", nmi_unblocked_by_any_iret },
 		{ "NMI and interrupt together", nmi_and_interrupt_together },
 		{ "NMIs masked by userspace", nmi_masked_by_userspace },
+		{ "an NMI waits for one instruction", nmi_after_one_instruction },
+		{ "an NMI waits where the guest steps itself", nmi_and_own_steps },
 		{ "exceptions injected by userspace", injected_exceptions },
 		{ "exceptions of the guest's own", own_exceptions },
 		{ "page fault by protection, repaired", protection_fault },
