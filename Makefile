@@ -118,11 +118,12 @@ bench: setup	## instructions per operation, these modules beside the distributio
 	@KDIR=$(KDIR) tools/bench/bench --vendor $(VENDOR) --host $(HOST_EMULATOR) --cpu "$(HOST_CPU)"
 
 debug-kernel:	## build the debugging kernel of the host in the cache, and the modules for it
-	@tools/machine/prepare --all
+	@tools/machine/prepare --debug-kernel
 	@tools/machine/debug-kernel
 	@$(if $(filter stock,$(KVM)),:,$(MAKE) --no-print-directory modules KDIR=$(DEBUG_TREE) KCFLAGS=-g)
 
 debug: setup $(DEBUG_SETUP)	## "make run" with the host stopped for gdb on PORT=1234 (KERNEL=debug: the debugging kernel)
+	@tools/machine/prepare --gdb
 	@$(HOST) --timeout 0 --gdb $(PORT) $(GUEST)
 
 kdir:

@@ -261,11 +261,16 @@ static bool event_in_delivery(struct kvm_vcpu *vcpu)
 	       vcpu->arch.nmi_injected;
 }
 
-/* An event whose delivery has begun goes first, as it was. True if there was one. */
+/*
+ * An event whose delivery has begun goes first, as it was. True if there was one. An exception that
+ * this delivery raised takes the place of an interrupt or NMI, as on the processor (8.2.9).
+ */
 static bool inject_again(struct kvm_vcpu *vcpu)
 {
 	if (vcpu->arch.exception.injected)
 		inject_exception(vcpu, true);
+	else if (vcpu->arch.exception.pending)
+		return false;
 	else if (vcpu->arch.nmi_injected)
 		kvm_x86_ops.inject_nmi(vcpu);
 	else if (vcpu->arch.interrupt.injected)

@@ -57,10 +57,9 @@ static void disarm_virtual_interrupt(struct vcpu_svm *svm)
 }
 
 /*
- * An interrupt that the guest can take at once is a virtual interrupt: should the processor exit
- * before it takes it, it simply says so in V_IRQ. EVENTINJ is for those that do not ask for RFLAGS.IF
- * (userspace may have them injected). Emulated processors, too, fare better with V_IRQ: QEMU's
- * (7.2) delivers an external interrupt of EVENTINJ twice when it is disturbed right after VMRUN.
+ * EVENTINJ delivers it, except under an emulator: QEMU's (7.2) does so twice for an external interrupt
+ * when it is disturbed right after VMRUN. An interrupt that the guest can take at once is a virtual
+ * interrupt there: should the processor exit before it takes it, it simply says so in V_IRQ.
  */
 void svm_inject_interrupt(struct kvm_vcpu *vcpu, bool reinjected)
 {
@@ -69,15 +68,16 @@ void svm_inject_interrupt(struct kvm_vcpu *vcpu, bool reinjected)
 
 	trace_kvm_inj_virq(irq->nr, irq->soft, reinjected);
 	vcpu->stat.irq_injections++;
-	if (irq->soft || !svm_interrupt_allowed(vcpu)) {
-		if (irq->soft)
-			set_return_address(svm);
-		set_event(svm, irq->soft ? SVM_EVTINJ_TYPE_SOFT : SVM_EVTINJ_TYPE_INTR, irq->nr);
-		return;
+	if (irq->soft) {
+		set_return_address(svm);
+		set_event(svm, SVM_EVTINJ_TYPE_SOFT, irq->nr);
+	} else if (!svm_hw.emulated || !svm_interrupt_allowed(vcpu)) {
+		set_event(svm, SVM_EVTINJ_TYPE_INTR, irq->nr);
+	} else {
+		svm_close_irq_window(svm);
+		svm->virq_armed = true;
+		arm_virtual_interrupt(svm, irq->nr);
 	}
-	svm_close_irq_window(svm);
-	svm->virq_armed = true;
-	arm_virtual_interrupt(svm, irq->nr);
 }
 
 /* The interrupt is to be delivered by VMRUN itself, before anything else can happen. */

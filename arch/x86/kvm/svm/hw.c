@@ -91,6 +91,7 @@ static void choose_features(void)
 	svm_hw.lbrv = boot_cpu_has(X86_FEATURE_LBRV);
 	svm_hw.v_spec_ctrl = boot_cpu_has(X86_FEATURE_V_SPEC_CTRL);
 	svm_hw.pause_filter = boot_cpu_has(X86_FEATURE_PAUSEFILTER) && pause_filter_count;
+	svm_hw.emulated = boot_cpu_has(X86_FEATURE_HYPERVISOR);
 	svm_hw.nr_asids = cpuid_ebx(SVM_CPUID_FUNC);
 
 	/* What tools read from the parameters is what is in use. */

@@ -118,6 +118,7 @@ static inline bool svm_intercepts(const struct vcpu_svm *svm, unsigned int bit)
 struct svm_features {
 	bool npt, nrips, vgif, vls, decode_assists, flush_by_asid, pause_filter, v_spec_ctrl, lbrv;
 	bool clean_bits;
+	bool emulated;		/* the processor may be one of QEMU's */
 	u32 nr_asids;
 };
 extern struct svm_features svm_hw;
