@@ -143,7 +143,8 @@ void svm_cancel_injection(struct kvm_vcpu *vcpu)
 
 /*
  * True if the virtual interrupt waits still: the exit came before its delivery was complete.
- * EXITINTINFO may speak of that delivery as well, and QEMU calls it an exception there.
+ * EXITINTINFO may speak of that delivery as well, and QEMU calls it an exception there. A guest that
+ * cannot take it any more has a fault instead, raised by the delivery, after which QEMU leaves V_IRQ.
  */
 static bool virq_remains(struct vcpu_svm *svm, u32 info)
 {
@@ -154,7 +155,9 @@ static bool virq_remains(struct vcpu_svm *svm, u32 info)
 	disarm_virtual_interrupt(svm);
 	if (!remains)
 		return false;
-	return !(info & SVM_EXITINTINFO_VALID) || (info & SVM_EXITINTINFO_VEC_MASK) == c->int_vector;
+	if (info & SVM_EXITINTINFO_VALID)
+		return (info & SVM_EXITINTINFO_VEC_MASK) == c->int_vector;
+	return svm_interrupt_allowed(&svm->vcpu);
 }
 
 void svm_recover_events(struct kvm_vcpu *vcpu)

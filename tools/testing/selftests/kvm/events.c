@@ -598,6 +598,25 @@ static void double_fault_by_stack(void)
 	run_to(g, KVM_EXIT_SHUTDOWN);
 }
 
+/* The #PF of pushing the frame has a stack of its own: the guest gets that, not the interrupt again. */
+static void interrupt_by_a_bad_stack(void)
+{
+	struct guest *g = guest_new(LONG, spin_code);
+	uint64_t *idt = (uint64_t *)(g->memory + GUEST_IDT), stack = GUEST_STACK - 0x800;
+	struct kvm_regs regs;
+
+	idt[VECTOR_PF * 2] |= 1ull << 32;
+	memcpy(g->memory + GUEST_TSS + 0x24, &stack, 8);
+	open_window(g);
+	regs = vcpu_regs(g->vcpu);
+	regs.rsp = 0x300000000;
+	vcpu_set_regs(g->vcpu, &regs);
+	interrupt(g, 0x44);
+	run_to_exception(g, VECTOR_PF, 2);
+	check_equal(guest_report(g)->cr2, 0x300000000 - 8);
+	check_equal(guest_report(g)->rip, regs.rip);
+}
+
 static void interrupt_without_gate(void)
 {
 	struct guest *g = guest_new(LONG, spin_code);
@@ -780,6 +799,7 @@ int main(int argc, char **argv)
 		{ "page fault by protection, repaired", protection_fault },
 		{ "double and triple fault", double_fault },
 		{ "triple fault by a bad stack", double_fault_by_stack },
+		{ "an interrupt whose frame cannot be pushed", interrupt_by_a_bad_stack },
 		{ "interrupt without a gate", interrupt_without_gate },
 		{ "CR8 and KVM_EXIT_SET_TPR", task_priority },
 		{ "the guest's trap flag", trap_flag },
