@@ -181,9 +181,20 @@ void vmx_open_irq_window(struct kvm_vcpu *vcpu)
 
 /* ---- NMIs ------------------------------------------------------------------------------------------- */
 
+/*
+ * A guest that has had no NMI has none to return from: Bochs (2.7) goes on with the blocking of the
+ * guest that it ran before.
+ */
+static u32 blocking_of_nmis(struct kvm_vcpu *vcpu)
+{
+	u32 state = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO);
+
+	return to_vmx(vcpu)->had_nmi ? state : state & ~GUEST_INTR_STATE_NMI;
+}
+
 bool vmx_get_nmi_mask(struct kvm_vcpu *vcpu)
 {
-	return vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) & GUEST_INTR_STATE_NMI;
+	return blocking_of_nmis(vcpu) & GUEST_INTR_STATE_NMI;
 }
 
 void vmx_set_nmi_mask(struct kvm_vcpu *vcpu, bool blocked)
@@ -198,18 +209,14 @@ void vmx_set_nmi_mask(struct kvm_vcpu *vcpu, bool blocked)
 
 bool vmx_nmi_allowed(struct kvm_vcpu *vcpu)
 {
-	return !(vmcs_read32(GUEST_INTERRUPTIBILITY_INFO) &
-		 (SHADOWS | GUEST_INTR_STATE_NMI));
+	return !(blocking_of_nmis(vcpu) & (SHADOWS | GUEST_INTR_STATE_NMI));
 }
 
 void vmx_block_nmi_again(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
-	/*
-	 * An event in delivery says that it was not the IRET that faulted, and a guest that has had
-	 * no NMI has none to return from (Bochs may say so of another guest's).
-	 */
+	/* An event in delivery says that it was not the IRET that faulted. */
 	if (vmx->had_nmi && !(vmx->vectoring & VECTORING_INFO_VALID_MASK))
 		vmx_set_nmi_mask(vcpu, true);
 }
