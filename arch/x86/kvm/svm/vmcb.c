@@ -174,18 +174,6 @@ void svm_set_cr3(struct kvm_vcpu *vcpu, unsigned long cr3)
 	svm_dirty(svm, SVM_CLEAN_CR);
 }
 
-/*
- * Shadow paging: our tables have 8-byte entries whatever the guest's have; while it has none, all
- * pages are users' pages without keys; and process-context identifiers are kept by flushing.
- */
-static unsigned long shadow_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
-{
-	cr4 = (cr4 | X86_CR4_PAE) & ~X86_CR4_PCIDE;
-	if (!(vcpu->arch.cr0 & X86_CR0_PG))
-		cr4 &= ~(X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE);
-	return cr4;
-}
-
 void svm_set_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
@@ -193,7 +181,7 @@ void svm_set_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
 	unsigned long hw = cr4 | (cr4_read_shadow() & X86_CR4_MCE);
 
 	if (!svm_hw.npt)
-		hw = shadow_cr4(vcpu, hw);
+		hw = kvm_shadow_cr4(vcpu, hw);
 	vcpu->arch.cr4 = cr4;
 	svm->vmcb->save.cr4 = hw;
 	svm_dirty(svm, SVM_CLEAN_CR);

@@ -15,7 +15,7 @@
 
 static bool ept = true;
 module_param(ept, bool, 0444);
-MODULE_PARM_DESC(ept, "extended page tables (needed: this version has no shadow paging for Intel)");
+MODULE_PARM_DESC(ept, "extended page tables (0: shadow page tables)");
 
 static bool eptad = true;
 module_param(eptad, bool, 0444);
@@ -261,6 +261,9 @@ static int choose_controls(struct vmx_controls *c)
 
 /* ---- features ----------------------------------------------------------------------------------------- */
 
+/* Any processor has these; some have no choice. */
+#define CONTROLS_OF_SHADOW_PAGING \
+	(CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING | CPU_BASED_INVLPG_EXITING)
 #define EPT_NEEDED	(VMX_EPT_PAGE_WALK_4_BIT | VMX_EPTP_WB_BIT | VMX_EPT_INVEPT_BIT)
 #define EPT_EXTENTS	(VMX_EPT_EXTENT_CONTEXT_BIT | VMX_EPT_EXTENT_GLOBAL_BIT)
 #define VPID_EXTENTS	(VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT | VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT)
@@ -292,8 +295,9 @@ static void choose_paging(struct vmx_controls *c)
 	vmx_hw.ept_levels = pgtable_l5_enabled() && (vmx_hw.ept_caps & VMX_EPT_PAGE_WALK_5_BIT) ?
 			    5 : 4;
 	if (vmx_hw.ept)
-		c->cpu &= ~(CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING |
-			    CPU_BASED_INVLPG_EXITING);
+		c->cpu &= ~CONTROLS_OF_SHADOW_PAGING;
+	else
+		c->cpu |= CONTROLS_OF_SHADOW_PAGING;
 }
 
 static void choose_timer(struct vmx_controls *c)
@@ -349,8 +353,8 @@ int vmx_caps_init(void)
 	vmx_hw.msr_bitmaps = c->cpu & CPU_BASED_USE_MSR_BITMAPS;
 	settle_parameters();
 
-	if (!vmx_hw.ept || !vmx_hw.virtual_nmis) {
-		pr_err("this version needs extended page tables and virtual NMIs\n");
+	if (!vmx_hw.virtual_nmis) {
+		pr_err("this version needs virtual NMIs\n");
 		return -EOPNOTSUPP;
 	}
 	return 0;

@@ -164,8 +164,11 @@ void vmx_set_interrupt_shadow(struct kvm_vcpu *vcpu, u32 mask)
 		state |= GUEST_INTR_STATE_STI;
 	else if (mask)
 		state |= GUEST_INTR_STATE_MOV_SS;
-	if (state != old)
-		vmcs_write(GUEST_INTERRUPTIBILITY_INFO, state);
+	if (state == old)
+		return;
+	vmcs_write(GUEST_INTERRUPTIBILITY_INFO, state);
+	/* What waited for the end of a shadow needs no window any more. */
+	kvm_request(vcpu, KVM_REQ_EVENT);
 }
 
 bool vmx_interrupt_allowed(struct kvm_vcpu *vcpu)
@@ -242,6 +245,8 @@ void vmx_update_exception_intercepts(struct kvm_vcpu *vcpu)
 	 */
 	u32 wanted = BIT(AC_VECTOR) | BIT(DB_VECTOR) | BIT(MC_VECTOR) | BIT(UD_VECTOR);
 
+	if (!vmx_hw.ept)
+		wanted |= BIT(PF_VECTOR);
 	if ((debug & KVM_GUESTDBG_ENABLE) && (debug & KVM_GUESTDBG_USE_SW_BP))
 		wanted |= BIT(BP_VECTOR);
 	/* In virtual-8086 mode they would go through a table that is not there. */

@@ -11,6 +11,7 @@
 #include "vmx.h"
 #include "../mmu/mmu.h"
 #include "../cpu/regs.h"
+#include "../emulate/emulate.h"
 #include "../trace.h"
 
 void vmx_exit_info(struct kvm_vcpu *vcpu, struct kvm_exit_info *info)
@@ -64,6 +65,13 @@ static int handle_db(struct kvm_vcpu *vcpu, u32 info)
 	return 1;
 }
 
+/* Shadow paging: the address is the qualification. */
+static int handle_pf(struct kvm_vcpu *vcpu)
+{
+	return kvm_mmu_guest_fault(vcpu, vmcs_read(EXIT_QUALIFICATION),
+				   vmcs_read32(VM_EXIT_INTR_ERROR_CODE), NULL, 0);
+}
+
 static int handle_exception(struct kvm_vcpu *vcpu)
 {
 	u32 info = vmcs_read32(VM_EXIT_INTR_INFO);
@@ -73,6 +81,8 @@ static int handle_exception(struct kvm_vcpu *vcpu)
 	if (info & INTR_INFO_UNBLOCK_NMI)
 		vmx_block_nmi_again(vcpu);
 
+	if (!vmx_hw.ept && (info & INTR_INFO_VECTOR_MASK) == PF_VECTOR)
+		return handle_pf(vcpu);
 	if (unlikely(to_vmx(vcpu)->vm86) && (info & INTR_INFO_VECTOR_MASK) != DB_VECTOR &&
 	    (info & INTR_INFO_VECTOR_MASK) != MC_VECTOR)
 		return vmx_real_exception(vcpu, info);
@@ -214,6 +224,33 @@ static int handle_ept_misconfig(struct kvm_vcpu *vcpu)
 	return kvm_mmu_page_fault(vcpu, gpa, KVM_PF_RSVD, NULL, 0);
 }
 
+/* ---- task switches ------------------------------------------------------------------------------ */
+
+#define TASK_SWITCH_SOURCE_SHIFT	30
+
+/* For INT n, INT3 and INTO through a task gate the return address is behind them (SDM 3, 28.2.1). */
+static int handle_task_switch(struct kvm_vcpu *vcpu)
+{
+	static const enum emu_task_switch sources[] = {
+		EMU_TASK_CALL, EMU_TASK_IRET, EMU_TASK_JUMP, EMU_TASK_GATE,
+	};
+	unsigned long q = vmcs_read(EXIT_QUALIFICATION);
+	enum emu_task_switch why = sources[(q >> TASK_SWITCH_SOURCE_SHIFT) & 3];
+	u32 event = to_vmx(vcpu)->vectoring, type = event & VECTORING_INFO_TYPE_MASK, error;
+	bool has_error = event & VECTORING_INFO_DELIVER_CODE_MASK, by_insn = true;
+
+	if (why == EMU_TASK_GATE && (event & VECTORING_INFO_VALID_MASK)) {
+		by_insn = type == INTR_TYPE_SOFT_INTR || type == INTR_TYPE_SOFT_EXCEPTION ||
+			  type == INTR_TYPE_PRIV_SW_EXCEPTION;
+		/* One of ours is to be delivered again, and the vcpu behind its instruction. */
+		by_insn &= !vcpu->arch.interrupt.injected && !vcpu->arch.exception.injected;
+		if (type == INTR_TYPE_NMI_INTR)
+			vmx_set_nmi_mask(vcpu, true);
+	}
+	error = has_error ? vmcs_read32(IDT_VECTORING_ERROR_CODE) : 0;
+	return kvm_emulate_task_switch(vcpu, q, why, by_insn, has_error ? &error : NULL);
+}
+
 /* ---- the rest ----------------------------------------------------------------------------------------- */
 
 static int handle_irq_window(struct kvm_vcpu *vcpu)
@@ -288,7 +325,13 @@ static int handle_rare(struct kvm_vcpu *vcpu, u32 reason)
 	case EXIT_REASON_WBINVD:
 		return kvm_emulate_invd(vcpu);
 	case EXIT_REASON_PAUSE_INSTRUCTION:
+		kvm_vcpu_spins(vcpu, !vmx_cpl(vcpu));
 		return kvm_skip_insn(vcpu);
+	case EXIT_REASON_INVLPG:
+		kvm_mmu_invlpg(vcpu, vmcs_read(EXIT_QUALIFICATION));
+		return kvm_skip_insn(vcpu);
+	case EXIT_REASON_TASK_SWITCH:
+		return handle_task_switch(vcpu);
 	case EXIT_REASON_MONITOR_INSTRUCTION:
 	case EXIT_REASON_MWAIT_INSTRUCTION:
 		return kvm_emulate_mwait(vcpu);

@@ -222,6 +222,8 @@ static int max_huge_level(void)
 				       !cpu_mitigations_off();
 	if (itlb_multihit_kvm_mitigation)
 		return 1;
+	if (!vmx_hw.ept)
+		return boot_cpu_has(X86_FEATURE_GBPAGES) ? 3 : 2;
 	if (vmx_hw.ept_caps & VMX_EPT_1GB_PAGE_BIT)
 		return 3;
 	return vmx_hw.ept_caps & VMX_EPT_2MB_PAGE_BIT ? 2 : 1;
@@ -244,8 +246,11 @@ int vmx_hw_setup(void)
 	if (r)
 		goto err_msr;
 
-	kvm_mmu_configure_ept(vmx_hw.ept_levels, max_huge_level(), vmx_hw.ept_ad);
-	kvm_hw.npt = true;
+	if (vmx_hw.ept)
+		kvm_mmu_configure_ept(vmx_hw.ept_levels, max_huge_level(), vmx_hw.ept_ad);
+	else
+		kvm_mmu_configure_shadow(max_huge_level());
+	kvm_hw.npt = vmx_hw.ept;
 	kvm_hw.max_tdp_level = vmx_hw.ept_levels;
 	kvm_hw.nrips = true;
 	kvm_hw.has_decode_assists = false;

@@ -102,7 +102,9 @@ static __always_inline void read_vmcs(struct kvm_vcpu *vcpu, struct vcpu_vmx *vm
 
 /*
  * A trap flag that is set while an instruction's shadow blocks events: the processor insists on
- * knowing that the single step is still to be reported (SDM 3, 27.3.1.5).
+ * knowing that the single step is still to be reported (SDM 3, 27.3.1.5). Otherwise there is none:
+ * an exit comes before its instruction has run. (Bochs notes one all the same, and would report it
+ * for ever.)
  */
 static noinline void tell_of_single_step(struct kvm_vcpu *vcpu)
 {
@@ -110,9 +112,10 @@ static noinline void tell_of_single_step(struct kvm_vcpu *vcpu)
 		     (GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS);
 	unsigned long pending = vmcs_read(GUEST_PENDING_DBG_EXCEPTIONS);
 
-	if (!shadow || (vmcs_read(GUEST_IA32_DEBUGCTL) & DEBUGCTLMSR_BTF))
-		return;
-	vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, pending | DR_STEP);
+	if (!shadow)
+		vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, pending & ~DR_STEP);
+	else if (!(vmcs_read(GUEST_IA32_DEBUGCTL) & DEBUGCTLMSR_BTF))
+		vmcs_write(GUEST_PENDING_DBG_EXCEPTIONS, pending | DR_STEP);
 }
 
 /*

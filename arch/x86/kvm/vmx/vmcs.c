@@ -180,6 +180,8 @@ static void write_cr4(struct kvm_vcpu *vcpu)
 	/* A machine check with CR4.MCE clear shuts the processor down, the host's too. */
 	unsigned long hw = vcpu->arch.cr4 | vmx_hw.cr4_fixed0 | (cr4_read_shadow() & X86_CR4_MCE);
 
+	if (!vmx_hw.ept)
+		hw = kvm_shadow_cr4(vcpu, hw);
 	if (on_identity(vcpu)) {
 		hw &= ~CR4_OF_PAGING;
 		hw |= X86_CR4_PSE;
@@ -197,6 +199,10 @@ static void paging_changed(struct kvm_vcpu *vcpu)
 	bool identity = on_identity(vcpu);
 
 	kvm_sync_lazy(vcpu, KVM_LAZY_CR4);
+	if (!vmx_hw.ept) {
+		write_cr4(vcpu);
+		return;
+	}
 	vmcs_write(GUEST_CR3, identity ? vmx_identity_cr3(vcpu->kvm) : vcpu->arch.cr3);
 	write_cr4(vcpu);
 	vmx_set_cpu_control(vmx, CPU_BASED_CR3_LOAD_EXITING | CPU_BASED_CR3_STORE_EXITING,
@@ -213,6 +219,9 @@ void vmx_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0)
 		must &= ~(X86_CR0_PE | X86_CR0_PG);
 	else
 		must |= X86_CR0_PE | X86_CR0_PG;
+	/* Our tables are read-only for all where the guest's are. */
+	if (!vmx_hw.ept)
+		must |= X86_CR0_WP;
 	vmx_real_mode_changed(vcpu, cr0 & X86_CR0_PE);
 	vcpu->arch.cr0 = cr0;
 	vcpu->arch.stale &= ~BIT(KVM_LAZY_CR0);
@@ -228,7 +237,7 @@ void vmx_set_cr3(struct kvm_vcpu *vcpu, unsigned long cr3)
 {
 	vcpu->arch.cr3 = cr3;
 	vcpu->arch.stale &= ~BIT(KVM_LAZY_CR3);
-	if (!on_identity(vcpu))
+	if (vmx_hw.ept && !on_identity(vcpu))
 		vmcs_write(GUEST_CR3, cr3);
 	if (pae_paging(vcpu))
 		to_vmx(vcpu)->pdptrs_changed = true;
@@ -260,7 +269,14 @@ void vmx_set_efer(struct kvm_vcpu *vcpu, u64 efer)
 		vmx->controls.entry = entry;
 		vmcs_write(VM_ENTRY_CONTROLS, entry);
 	}
-	vmcs_write(GUEST_IA32_EFER, efer);
+	/* With CR0.PG always set, LME alone would mean long mode; and our tables have NX bits. */
+	if (!vmx_hw.ept) {
+		if (!(efer & EFER_LMA))
+			efer &= ~EFER_LME;
+		efer |= EFER_NX;
+	}
+	if (vmx_hw.load_efer)
+		vmcs_write(GUEST_IA32_EFER, efer);
 	vmx_update_switched(vmx);
 }
 
@@ -276,7 +292,7 @@ void vmx_read_lazy(struct kvm_vcpu *vcpu, enum kvm_lazy_state what)
 			    (vmcs_read(GUEST_CR0) & CR0_GUEST_OWNED);
 		break;
 	case KVM_LAZY_CR3:
-		if (!on_identity(vcpu))
+		if (vmx_hw.ept && !on_identity(vcpu))
 			arch->cr3 = vmcs_read(GUEST_CR3);
 		break;
 	case KVM_LAZY_CR4:
@@ -284,7 +300,7 @@ void vmx_read_lazy(struct kvm_vcpu *vcpu, enum kvm_lazy_state what)
 		arch->cr4 = (arch->cr4 & ~owned) | (vmcs_read(GUEST_CR4) & owned);
 		break;
 	case KVM_LAZY_PDPTRS:
-		if (!pae_paging(vcpu))
+		if (!vmx_hw.ept || !pae_paging(vcpu))
 			break;
 		arch->mmu.pdptrs[0] = vmcs_read(GUEST_PDPTR0);
 		arch->mmu.pdptrs[1] = vmcs_read(GUEST_PDPTR1);
@@ -301,7 +317,7 @@ void vmx_write_pdptrs(struct vcpu_vmx *vmx)
 	const u64 *pdptrs = vcpu->arch.mmu.pdptrs;
 
 	vmx->pdptrs_changed = false;
-	if (!pae_paging(vcpu) || (vcpu->arch.stale & BIT(KVM_LAZY_PDPTRS)))
+	if (!vmx_hw.ept || !pae_paging(vcpu) || (vcpu->arch.stale & BIT(KVM_LAZY_PDPTRS)))
 		return;
 	vmcs_write(GUEST_PDPTR0, pdptrs[0]);
 	vmcs_write(GUEST_PDPTR1, pdptrs[1]);
@@ -328,6 +344,10 @@ void vmx_load_root(struct kvm_vcpu *vcpu, hpa_t root, int level)
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	u64 eptp = root | VMX_EPTP_MT_WB | (level == 5 ? VMX_EPTP_PWL_5 : VMX_EPTP_PWL_4);
 
+	if (!vmx_hw.ept) {
+		vmcs_write(GUEST_CR3, root);
+		return;
+	}
 	if (vmx_hw.ept_ad)
 		eptp |= VMX_EPTP_AD_ENABLE_BIT;
 	vmx->eptp = eptp;
@@ -392,6 +412,9 @@ void vmx_cpuid_changed(struct kvm_vcpu *vcpu)
 
 	kvm_sync_lazy(vcpu, KVM_LAZY_CR4);
 	vmx->cr4_owned = CR4_GUEST_OWNED & ~vcpu->arch.cpuid.cr4_reserved;
+	/* A change of it flushes translations. */
+	if (!vmx_hw.ept)
+		vmx->cr4_owned &= ~X86_CR4_PGE;
 	vmcs_write(CR4_GUEST_HOST_MASK, ~vmx->cr4_owned);
 	vmx_set_cpu2_control(vmx, SECONDARY_EXEC_ENABLE_RDTSCP,
 			     kvm_guest_has(vcpu, X86_FEATURE_RDTSCP) ||
