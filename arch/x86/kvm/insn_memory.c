@@ -161,6 +161,18 @@ static int write_device_pieces(struct kvm_x86_emulation *em, gpa_t gpa, const vo
 	return EMU_DONE;
 }
 
+/*
+ * FLD m32 from a device is the instruction by which userspace that handles failures of the emulator
+ * finds out that it is told of them: once it has asked to be told, this one is its own.
+ */
+static bool is_left_to_userspace(const struct kvm_x86_emulation *em)
+{
+	const struct emu_insn *insn = &em->emu.insn;
+
+	return em->vcpu->kvm->arch.exit_on_emulation_error && !insn->map && insn->opcode == 0xd9 &&
+	       !(insn->reg & 7);
+}
+
 static int read_page(struct emulator *emu, u64 linear, void *buf, unsigned int size, u32 access)
 {
 	struct kvm_x86_emulation *em = to_emulation(emu);
@@ -173,6 +185,8 @@ static int read_page(struct emulator *emu, u64 linear, void *buf, unsigned int s
 	if (!kvm_mmu_gfn_is_mmio(em->vcpu, gpa_to_gfn(gpa)) &&
 	    !kvm_guest_read(em->vcpu, gpa, buf, size))
 		return EMU_DONE;
+	if (unlikely(is_left_to_userspace(em)))
+		return EMU_UNHANDLED;
 	return read_device_pieces(em, gpa, buf, size);
 }
 

@@ -521,6 +521,35 @@ static void mmio_sse(void)
 		check_equal(data[i], 0x1111 * (i - 1));
 }
 
+GUEST(mmio_x87_code, 64,
+	"	fninit\n"
+	"mmio_x87_insn:	flds	0x10000000\n"
+	"	fldl	0x10000008\n"
+	"	faddp\n"
+	"	fistpl	0xa000\n"
+	"	hlt\n");
+extern const uint8_t mmio_x87_insn[];
+
+/* FLD m32 is userspace's own when that wants to know what the emulator cannot do. */
+static void mmio_x87(void)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = { 1 } };
+	struct guest *g = guest_new(LONG, mmio_x87_code);
+
+	run_to_mmio_read(g, GUEST_MMIO, 4, 0x42280000);			/* 42.0 */
+	run_to_mmio_read(g, GUEST_MMIO + 8, 8, 0x4059000000000000);	/* 100.0 */
+	run_to(g, KVM_EXIT_HLT);
+	check_equal(*(uint32_t *)(g->memory + GUEST_DATA), 142);
+
+	g = guest_new(LONG, mmio_x87_code);
+	must(ioctl(g->vm, KVM_ENABLE_CAP, &cap));
+	run_to(g, KVM_EXIT_INTERNAL_ERROR);
+	check_equal(g->run->emulation_failure.suberror, KVM_INTERNAL_ERROR_EMULATION);
+	check_equal(vcpu_regs(g->vcpu).rip, guest_address(g, mmio_x87_insn));
+	vcpu_set_rip(g->vcpu, guest_address(g, mmio_x87_insn) + 7);
+	run_to_mmio_read(g, GUEST_MMIO + 8, 8, 0x4059000000000000);
+}
+
 GUEST(mmio_stack_code, 64,
 	"	mov	$0x10000800, %esp\n"
 	"	push	%rax\n"
@@ -921,6 +950,7 @@ int main(int argc, char **argv)
 		{ "MMIO by arithmetic, read-modify-write, exchange", mmio_alu },
 		{ "MMIO by string instructions", mmio_strings },
 		{ "MMIO of 16 bytes", mmio_sse },
+		{ "MMIO by x87 loads, and one left to userspace", mmio_x87 },
 		{ "MMIO by PUSH and POP", mmio_stack },
 		{ "MMIO in real mode", mmio_real_mode },
 		{ "MMIO a thousand times, then memory in its place", mmio_repeated },
