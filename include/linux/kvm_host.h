@@ -344,15 +344,6 @@ void kvm_irq_ack_unregister(struct kvm *kvm, struct kvm_irq_ack_notifier *notifi
 void kvm_irq_acked(struct kvm *kvm, unsigned int chip, unsigned int pin);
 void kvm_irq_acked_gsi(struct kvm *kvm, u32 gsi);	/* as above, of a line that is no pin */
 
-/*
- * Device interrupts that reach the guest without the host (irqfd.c). connect() is called again when
- * the routing changed; disconnect() also when nothing is connected. Interrupts off.
- */
-struct kvm_irq_bypass_ops {
-	int (*connect)(struct kvm *kvm, unsigned int host_irq, u32 gsi);
-	void (*disconnect)(struct kvm *kvm, unsigned int host_irq, u32 gsi);
-};
-
 /* ---- VM (vm.c) ------------------------------------------------------------------------------ */
 
 struct kvm {
@@ -723,7 +714,5 @@ bool kvm_arch_can_resample(struct kvm *kvm);
 int kvm_arch_route_resolve(struct kvm *kvm, struct kvm_irq_route *route);
 /* Readers may see other routes or other ack notifiers from now on. */
 void kvm_arch_routing_changed(struct kvm *kvm);
-/* NULL: device interrupts always take the way through the host. */
-const struct kvm_irq_bypass_ops *kvm_arch_irq_bypass(void);
 
 #endif

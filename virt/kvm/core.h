@@ -47,7 +47,6 @@ void kvm_irq_routing_destroy(struct kvm *kvm);
 int kvm_irqfd_module_init(void);
 void kvm_irqfd_module_exit(void);
 int kvm_irqfd_set(struct kvm *kvm, const struct kvm_irqfd *args);	/* KVM_IRQFD */
-void kvm_irqfds_rerouted(struct kvm *kvm);
 void kvm_irqfds_release(struct kvm *kvm);
 
 /* device.c; create() is called under kvm->lock, destroy() without it, when nobody has it any more */

@@ -295,7 +295,6 @@ int kvm_irq_routing_set(struct kvm *kvm, const struct kvm_irq_routing_entry *ent
 	mutex_lock(&kvm->irq_lock);
 	old = rcu_replace_pointer(kvm->irq_routes, routes, lockdep_is_held(&kvm->irq_lock));
 	mutex_unlock(&kvm->irq_lock);
-	kvm_irqfds_rerouted(kvm);
 	kvm_arch_routing_changed(kvm);
 	if (old)
 		synchronize_srcu_expedited(&kvm->srcu);

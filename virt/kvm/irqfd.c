@@ -8,13 +8,15 @@
  * With resampling the line stays high until the guest acknowledges the interrupt; then the line
  * goes down, and the resamplefd is signalled so that a device that still wants service asks again.
  *
+ * An interrupt of an assigned device comes this way too, by the eventfd of VFIO. There is no consumer
+ * of irqbypass: it could only hand over to posted interrupts, which no backend here uses (avic=0).
+ *
  * The end of an irqfd has one owner, whoever takes it off kvm->irqfds: a deassignment, the VM's
  * end, or the eventfd's last close. The latter happens under the eventfd's lock, so a work item
  * goes on from there.
  */
 #include <linux/eventfd.h>
 #include <linux/file.h>
-#include <linux/irqbypass.h>
 #include <linux/list.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
@@ -43,9 +45,6 @@ struct irqfd {
 	struct resampler *resampler;	/* or NULL */
 	struct eventfd_ctx *resamplefd;
 	struct list_head resampler_link;
-
-	struct irq_bypass_consumer consumer;
-	struct irq_bypass_producer *producer;	/* irqfds_lock */
 };
 
 static struct workqueue_struct *irqfd_wq;
@@ -186,69 +185,6 @@ static void resampler_leave(struct irqfd *irqfd)
 	mutex_unlock(&kvm->resampler_lock);
 }
 
-/* ---- devices whose interrupts need no host -------------------------------------------------- */
-
-static int bypass_connect(struct irq_bypass_consumer *consumer,
-			  struct irq_bypass_producer *producer)
-{
-	struct irqfd *irqfd = container_of(consumer, struct irqfd, consumer);
-	const struct kvm_irq_bypass_ops *ops = kvm_arch_irq_bypass();
-	struct kvm *kvm = irqfd->kvm;
-	int r;
-
-	spin_lock_irq(&kvm->irqfds_lock);
-	irqfd->producer = producer;
-	r = ops->connect(kvm, producer->irq, irqfd->gsi);
-	if (r)
-		irqfd->producer = NULL;
-	spin_unlock_irq(&kvm->irqfds_lock);
-	return r;
-}
-
-static void bypass_disconnect(struct irq_bypass_consumer *consumer,
-			      struct irq_bypass_producer *producer)
-{
-	struct irqfd *irqfd = container_of(consumer, struct irqfd, consumer);
-	struct kvm *kvm = irqfd->kvm;
-
-	spin_lock_irq(&kvm->irqfds_lock);
-	kvm_arch_irq_bypass()->disconnect(kvm, producer->irq, irqfd->gsi);
-	irqfd->producer = NULL;
-	spin_unlock_irq(&kvm->irqfds_lock);
-}
-
-/* Without it interrupts take the way through the host, which is no error. */
-static void bypass_offer(struct irqfd *irqfd)
-{
-	if (!kvm_arch_irq_bypass() || irqfd->resampler)
-		return;
-	irqfd->consumer.token = irqfd->eventfd;
-	irqfd->consumer.add_producer = bypass_connect;
-	irqfd->consumer.del_producer = bypass_disconnect;
-	if (irq_bypass_register_consumer(&irqfd->consumer))
-		irqfd->consumer.token = NULL;
-}
-
-static void bypass_withdraw(struct irqfd *irqfd)
-{
-	if (irqfd->consumer.token)
-		irq_bypass_unregister_consumer(&irqfd->consumer);
-}
-
-void kvm_irqfds_rerouted(struct kvm *kvm)
-{
-	const struct kvm_irq_bypass_ops *ops = kvm_arch_irq_bypass();
-	struct irqfd *irqfd;
-
-	if (!ops)
-		return;
-	spin_lock_irq(&kvm->irqfds_lock);
-	list_for_each_entry(irqfd, &kvm->irqfds, list)
-		if (irqfd->producer && ops->connect(kvm, irqfd->producer->irq, irqfd->gsi))
-			ops->disconnect(kvm, irqfd->producer->irq, irqfd->gsi);
-	spin_unlock_irq(&kvm->irqfds_lock);
-}
-
 /* ---- the end of an irqfd -------------------------------------------------------------------- */
 
 static void irqfd_free(struct irqfd *irqfd)
@@ -264,7 +200,6 @@ static void irqfd_shutdown(struct irqfd *irqfd)
 {
 	u64 count;
 
-	bypass_withdraw(irqfd);
 	eventfd_ctx_remove_wait_queue(irqfd->eventfd, &irqfd->wait, &count);
 	/* A signal that came before the end is delivered. */
 	if (cancel_work_sync(&irqfd->inject))
@@ -366,7 +301,6 @@ static int assign_locked(struct kvm *kvm, const struct kvm_irqfd *args, struct f
 	/* From here on signals arrive; one may be there already. */
 	if (vfs_poll(file, &irqfd->poll) & EPOLLIN)
 		queue_work(irqfd_wq, &irqfd->inject);
-	bypass_offer(irqfd);
 	return 0;
 
 err:

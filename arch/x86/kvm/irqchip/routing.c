@@ -94,11 +94,6 @@ bool kvm_arch_can_resample(struct kvm *kvm)
 	return !kvm || kvm->arch.irqchip_mode == KVM_IRQCHIP_KERNEL;
 }
 
-const struct kvm_irq_bypass_ops *kvm_arch_irq_bypass(void)
-{
-	return NULL;
-}
-
 int kvm_arch_route_resolve(struct kvm *kvm, struct kvm_irq_route *route)
 {
 	const struct kvm_irq_routing_entry *e = &route->entry;
