@@ -133,6 +133,28 @@ static void exception_payload(void)
 	check_equal(guest_report(g)->cr2, 0xabcd123);
 }
 
+/* An exit when the guest locks the bus: only where the processor has one, which AMD's has not. */
+static void bus_lock_exit(void)
+{
+	struct guest *g = guest_new(LONG, halt_code);
+	int modes = extension(g->vm, KVM_CAP_X86_BUS_LOCK_EXIT);
+
+	check_equal(extension(g->kvm, KVM_CAP_X86_BUS_LOCK_EXIT), modes);
+	if (!modes) {
+		for (uint64_t mode = 0; mode < 4; mode++)
+			must_fail(enable(g->vm, KVM_CAP_X86_BUS_LOCK_EXIT, 0, mode), EINVAL);
+	} else {
+		check_equal(modes, KVM_BUS_LOCK_DETECTION_OFF | KVM_BUS_LOCK_DETECTION_EXIT);
+		must_fail(enable(g->vm, KVM_CAP_X86_BUS_LOCK_EXIT, 0, 4), EINVAL);
+		must_fail(enable(g->vm, KVM_CAP_X86_BUS_LOCK_EXIT, 0, modes), EINVAL);
+		must(enable(g->vm, KVM_CAP_X86_BUS_LOCK_EXIT, 0, KVM_BUS_LOCK_DETECTION_EXIT));
+	}
+	must_fail(enable(g->vm, KVM_CAP_X86_BUS_LOCK_EXIT, 1, KVM_BUS_LOCK_DETECTION_EXIT), EINVAL);
+	must_fail(enable(g->vcpu, KVM_CAP_X86_BUS_LOCK_EXIT, 0, KVM_BUS_LOCK_DETECTION_EXIT), EINVAL);
+	run_to(g, KVM_EXIT_HLT);
+	check(!(g->run->flags & KVM_RUN_X86_BUS_LOCK));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -143,6 +165,7 @@ int main(int argc, char **argv)
 		{ "KVM_CAP_HALT_POLL", halt_polling },
 		{ "KVM_CAP_X86_USER_SPACE_MSR", user_space_msr },
 		{ "KVM_CAP_EXCEPTION_PAYLOAD", exception_payload },
+		{ "KVM_CAP_X86_BUS_LOCK_EXIT", bus_lock_exit },
 	};
 
 	return RUN_CASES("capability", cases);
