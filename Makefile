@@ -16,7 +16,7 @@ KDIR	?= $(if $(wildcard $(RUNNING)/include/config/kernel.release),$(if \
 RELEASE	= $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null)
 OUT	= $(CURDIR)/build/modules-$(RELEASE)
 MODDIR	= $(INSTALL_MOD_PATH)/lib/modules/$(RELEASE)
-MODULES	= kvm.ko kvm-amd.ko
+MODULES	= kvm.ko kvm-amd.ko kvm-intel.ko
 
 CACHE	= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kvm-modules
 DEBUG_TREE = $(CACHE)/debug-kernel/linux-source-6.12
