@@ -29,23 +29,23 @@ def say(text):
     print("machine: " + text, file=sys.stderr, flush=True)
 
 
-def fetch_package(package, into, why):
+def fetch_package(package, into, why, foreign=()):
     """Unpack a Debian package below a directory of the cache, without installing it; one process at a time."""
     os.makedirs(CACHE, exist_ok=True)
     with open(os.path.join(CACHE, "lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.isdir(into):
-            fetch_locked(package, into, why)
+            fetch_locked(package, into, why, foreign)
 
 
-def fetch_locked(package, into, why):
+def fetch_locked(package, into, why, foreign):
     say(f"fetching Debian's {package}: {why}")
     part = into + ".part"
     shutil.rmtree(part, ignore_errors=True)
     os.makedirs(part)
-    download = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", package]
+    download = ["apt-get", "-q", *foreign, "-o", "APT::Sandbox::User=root", "download", package]
     done = subprocess.run(download, cwd=part, stdout=sys.stderr, check=False)
-    if done.returncode and os.geteuid() == 0:
+    if done.returncode and os.geteuid() == 0 and not foreign:
         say("the package lists may be old: updating them")
         subprocess.run(["apt-get", "-q", "update"], stdout=sys.stderr, check=False)
         done = subprocess.run(download, cwd=part, stdout=sys.stderr, check=False)
@@ -204,6 +204,41 @@ def busybox():
         if os.path.exists(os.path.join(root, path)):
             return os.path.join(root, path)
     raise Failure("busybox-static holds no busybox")
+
+
+def foreign_apt(arch):
+    """Options with which apt sees another architecture's packages: its lists are in the cache, the machine's stay."""
+    state = os.path.join(CACHE, "apt-" + arch)
+    options = []
+    for name, value in (("Dir::State", state), ("Dir::State::status", state + "/status"), ("Dir::Cache", state),
+                        ("APT::Architecture", arch), ("APT::Architectures::", arch)):
+        options += ["-o", f"{name}={value}"]
+    if not os.path.exists(state + "/status"):
+        os.makedirs(state + "/lists/partial", exist_ok=True)
+        os.makedirs(state + "/archives/partial", exist_ok=True)
+        say(f"fetching the package lists of {arch}")
+        subprocess.run(["apt-get", "-q", *options, "-o", "APT::Sandbox::User=root", "update"], stdout=sys.stderr,
+                       check=False)
+        with open(state + "/status", "w", encoding="ascii"):
+            pass
+    return options
+
+
+def i386(flavour):
+    """(kernel image, busybox) of Debian's i386 for a guest; flavour 686 has 2-level paging, 686-pae has PAE."""
+    root = os.path.join(CACHE, "linux-image-" + flavour)
+    box = os.path.join(CACHE, "busybox-static-i386")
+    apt = foreign_apt("i386")
+    if not os.path.isdir(root):
+        depends = subprocess.run(["apt-cache", *apt, "depends", "linux-image-" + flavour], stdout=subprocess.PIPE,
+                                 text=True, check=False).stdout
+        package = re.search(r"Depends: (linux-image-\S+)", depends)
+        if not package:
+            raise Failure(f"Debian has no linux-image-{flavour} for i386")
+        fetch_package(package.group(1), root, "a guest's kernel", apt)
+    if not os.path.isdir(box):
+        fetch_package("busybox-static", box, "its userspace", apt)
+    return glob.glob(os.path.join(root, "boot/vmlinuz-*"))[0], os.path.join(box, "bin/busybox")
 
 
 def main():
