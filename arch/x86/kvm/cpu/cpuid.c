@@ -132,10 +132,8 @@ static const struct {
 	{ X86_FEATURE_AVX512_BF16, XFEATURE_MASK_AVX512 },
 };
 
-/* Without two-dimensional paging the shadow MMU would have to know these. */
-static const u16 need_tdp[] = {
-	X86_FEATURE_PKU, X86_FEATURE_LA57, X86_FEATURE_PCID, X86_FEATURE_INVPCID,
-};
+/* Without two-dimensional paging the identifiers of address spaces would have to be ours. */
+static const u16 need_tdp[] = { X86_FEATURE_PCID, X86_FEATURE_INVPCID };
 
 /* Bits of leaf 0x80000001 EDX that repeat those of leaf 1 EDX on AMD (APM 3, E.4.2). */
 #define AMD_ALIASES	0x0183f3ffu

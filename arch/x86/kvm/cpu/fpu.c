@@ -58,8 +58,6 @@ void kvm_fpu_hw_init(void)
 	if (boot_cpu_has(X86_FEATURE_XSAVES))
 		rdmsrl(MSR_IA32_XSS, kvm_hw.host_xss);
 	kvm_hw.supported_xcr0 = kvm_hw.host_xcr0 & XCR0_KNOWN;
-	if (!kvm_hw.npt)
-		kvm_hw.supported_xcr0 &= ~(u64)XFEATURE_MASK_PKRU;
 }
 
 /* Bytes of an XSAVE area with these components (SDM 1, 13.4). */

@@ -176,35 +176,41 @@ guest_walk_down(struct guest_walk *w, const struct guest_walk_ops *ops, void *ct
 				 false);
 }
 
+/* Keys are about data in users' pages; the error code has the bit whatever else is violated. */
+static __always_inline u32 guest_key_violated(const struct guest_walk *w, u32 access, bool strict)
+{
+	u32 key;
+
+	if (likely(!w->paging->pke) || !(w->rights & GPTE_USER) || (access & KVM_PF_FETCH))
+		return 0;
+	key = w->pkru >> (2 * ((w->entry[w->leaf] >> GPTE_KEY_SHIFT) & 15));
+	if ((key & 1) || ((key & 2) && (access & KVM_PF_WRITE) && strict))
+		return KVM_PF_PRESENT | KVM_PF_PK;
+	return 0;
+}
+
 /* 0, or the error code bits of the violation. */
 static __always_inline u32 guest_rights_violated(const struct guest_walk *w, u32 access)
 {
 	const struct kvm_guest_paging *p = w->paging;
 	bool user = (access & (KVM_PF_USER | KVM_WALK_IMPLICIT)) == KVM_PF_USER;
 	bool strict = user || p->wp;
-	u32 key;
+	u32 key = guest_key_violated(w, access, strict);
 
 	if (user && !(w->rights & GPTE_USER))
 		return KVM_PF_PRESENT;
 	if ((access & KVM_PF_WRITE) && strict && !(w->rights & GPTE_WRITE))
-		return KVM_PF_PRESENT;
+		return KVM_PF_PRESENT | key;
 	if ((access & KVM_PF_FETCH) && (w->rights & GPTE_NX))
 		return KVM_PF_PRESENT;
-	if (!(w->rights & GPTE_USER))
-		return 0;
+	if (user || !(w->rights & GPTE_USER))
+		return key;
 
-	if (!user && (access & KVM_PF_FETCH) && p->smep)
-		return KVM_PF_PRESENT;
 	if (access & KVM_PF_FETCH)
-		return 0;
-	if (!user && p->smap && (!w->ac || (access & KVM_WALK_IMPLICIT)))
-		return KVM_PF_PRESENT;
-	if (!p->pke)
-		return 0;
-	key = w->pkru >> (2 * ((w->entry[w->leaf] >> GPTE_KEY_SHIFT) & 15));
-	if ((key & 1) || ((key & 2) && (access & KVM_PF_WRITE) && strict))
-		return KVM_PF_PRESENT | KVM_PF_PK;
-	return 0;
+		return p->smep ? KVM_PF_PRESENT : 0;
+	if (p->smap && (!w->ac || (access & KVM_WALK_IMPLICIT)))
+		return KVM_PF_PRESENT | key;
+	return key;
 }
 
 static __always_inline enum guest_walk_result

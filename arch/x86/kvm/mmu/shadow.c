@@ -47,26 +47,43 @@ static u32 access_above(const struct shadow_fault *f, int level)
 }
 
 /*
- * Of the page itself. Without a dirty bit the first write must fault. With CR0.WP clear a supervisor
- * writes to what is read-only: while it does, the page is one of the supervisor's, whom users' next
- * access takes it away from. SMEP must not be circumvented by that.
+ * Our CR0.WP is always set, so that the processor holds a supervisor to a key that forbids writing,
+ * while the guest's CR0.WP does not.
  */
-static void find_access(struct shadow_fault *f)
+static bool key_stops_supervisor(const struct shadow_fault *f)
+{
+	unsigned int key = (f->w.entry[f->w.leaf] >> GPTE_KEY_SHIFT) & 15;
+
+	return f->w.paging->pke && (f->access & KVM_ACCESS_USER) && ((f->w.pkru >> 2 * key) & 2);
+}
+
+/*
+ * With CR0.WP clear a supervisor writes to what is read-only: while it does, the page is one of the
+ * supervisor's, whom users' next access takes it away from. SMEP must not be circumvented by that.
+ */
+static void write_without_wp(struct shadow_fault *f)
 {
 	const struct kvm_guest_paging *p = f->w.paging;
-	bool user = f->kind & KVM_PF_USER;
 
+	f->emulate = key_stops_supervisor(f);
+	if (f->access & KVM_ACCESS_WRITE)
+		return;
+	f->access |= KVM_ACCESS_WRITE;
+	if (!(f->access & KVM_ACCESS_USER))
+		return;
+	f->access &= ~KVM_ACCESS_USER;
+	if (p->smep)
+		f->access &= ~KVM_ACCESS_FETCH;
+	/* But SMAP and protection keys would be; there is no such entry for them. */
+	f->emulate = p->smap || p->pke;
+}
+
+/* Of the page itself. Without a dirty bit the first write must fault. */
+static void find_access(struct shadow_fault *f)
+{
 	f->access = access_above(f, f->w.leaf);
-	if (f->map.write && !user && !p->wp && !(f->access & KVM_ACCESS_WRITE)) {
-		f->access |= KVM_ACCESS_WRITE;
-		if (f->access & KVM_ACCESS_USER) {
-			f->access &= ~KVM_ACCESS_USER;
-			if (p->smep)
-				f->access &= ~KVM_ACCESS_FETCH;
-			/* But SMAP and protection keys would be; there is no such entry for them. */
-			f->emulate = p->smap || p->pke;
-		}
-	}
+	if (f->map.write && !(f->kind & KVM_PF_USER) && !f->w.paging->wp)
+		write_without_wp(f);
 	if (!(f->w.entry[f->w.leaf] & GPTE_DIRTY) && !f->map.write)
 		f->access &= ~KVM_ACCESS_WRITE;
 }

@@ -220,6 +220,9 @@ static void test_rights(void)
 	gives(0, write, 0x5000);
 	walk.pkru = 1 << 10;
 	faults(0, 0, p | KVM_PF_PK);
+	paging.smap = true;
+	faults(0, 0, p | KVM_PF_PK);
+	paging.smap = false;
 	gives(0, user | fetch, 0x5000);
 	chain(4, 0x5000 | P | W | 5ull << GPTE_KEY_SHIFT);
 	gives(0, 0, 0x5000);
