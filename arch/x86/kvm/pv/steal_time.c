@@ -67,7 +67,6 @@ void kvm_steal_time_update(struct kvm_vcpu *vcpu)
 	kvm_srcu_lock(vcpu);
 	if (kvm_guest_read(vcpu, gpa, &st, sizeof(st)))
 		return;
-	steal->reported_preempted = false;
 	st.version = (st.version + 1) | 1;
 	if (kvm_guest_write(vcpu, gpa + offsetof(struct kvm_steal_time, version), &st.version,
 			    sizeof(st.version)))
@@ -76,6 +75,8 @@ void kvm_steal_time_update(struct kvm_vcpu *vcpu)
 	if (st.preempted)
 		take_preempted(vcpu, gpa + offsetof(struct kvm_steal_time, preempted),
 			       st.preempted);
+	/* Not before: the byte would be written again, over a wish for a flush that is still in it. */
+	steal->reported_preempted = false;
 	st.steal += new_delay(steal);
 	/* What follows is not the host's, or not the host's alone. */
 	if (kvm_guest_write(vcpu, gpa, &st, offsetof(struct kvm_steal_time, preempted)))
