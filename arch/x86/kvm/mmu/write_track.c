@@ -206,6 +206,20 @@ static void sync_some(struct kvm_zap *zap, unsigned long n)
 		sync_table(zap, batch[i]);
 }
 
+/*
+ * Who flushes looks at the count without mmu_lock, and goes on when it is 0. It must not be while
+ * tables are being compared, though none is unsync any more: another vcpu's flush waits for the end.
+ */
+static void sync_begin(struct kvm *kvm)
+{
+	WRITE_ONCE(kvm->arch.mmu.nr_unsync, kvm->arch.mmu.nr_unsync + 1);
+}
+
+static void sync_end(struct kvm *kvm)
+{
+	smp_store_release(&kvm->arch.mmu.nr_unsync, kvm->arch.mmu.nr_unsync - 1);
+}
+
 /* The guest flushes: whatever it wrote before counts from here on. */
 void kvm_mmu_sync_guest(struct kvm_vcpu *vcpu)
 {
@@ -219,11 +233,14 @@ void kvm_mmu_sync_guest(struct kvm_vcpu *vcpu)
 	write_lock(&kvm->mmu_lock);
 	kvm_zap_begin(&zap, kvm);
 	/* Tables that become unsync meanwhile are not waited for. */
-	for (left = kvm->arch.mmu.nr_unsync; left; left -= min(left, SYNC_BATCH)) {
+	left = kvm->arch.mmu.nr_unsync;
+	sync_begin(kvm);
+	for (; left; left -= min(left, SYNC_BATCH)) {
 		sync_some(&zap, left);
 		if (left > SYNC_BATCH)
 			kvm_zap_pause(&zap);
 	}
+	sync_end(kvm);
 	if (kvm_zap_end(&zap))
 		kvm_flush_remote_tlbs(kvm);
 	write_unlock(&kvm->mmu_lock);
@@ -238,6 +255,7 @@ void kvm_unsync_end(struct kvm_zap *zap, gfn_t gfn)
 
 	if (!kvm->arch.mmu.nr_unsync)
 		return;
+	sync_begin(kvm);
 	for_each_shadow_of(sp, kvm, gfn) {
 		if (!sp->unsync)
 			continue;
@@ -248,6 +266,7 @@ void kvm_unsync_end(struct kvm_zap *zap, gfn_t gfn)
 			kvm_flush_remote_tlbs(kvm);
 		sync_table(zap, sp);
 	}
+	sync_end(kvm);
 }
 
 /* ---- INVLPG ------------------------------------------------------------------------------------------------ */
