@@ -111,6 +111,9 @@ fuzz-emulator-long:	## coverage-guided fuzzing of the emulator for DURATION=3600
 	@tools/machine/prepare --fuzz
 	@$(MAKE) --no-print-directory -C tools/testing/fuzz fuzz DURATION=$(or $(DURATION),3600)
 
+fuzz-ioctl: prepared debug-kernel	## mutated requests while vcpus run, on the debugging kernel: DURATION=1800 seconds, then with failslab
+	@KDIR=$(DEBUG_TREE) KERNEL=debug DURATION=$(or $(DURATION),1800) tools/machine/check fuzz_ioctl
+
 check-paging: setup	## a million random accesses through random page tables, and memtest86+ as a guest
 	@KDIR=$(KDIR) tools/machine/check paging
 
@@ -147,6 +150,6 @@ help:	## this list
 	@echo 'Variable of check and check-debug: SUITES="unit selftests" (tools/machine/check lists them)'
 
 .PHONY: modules install uninstall clean prepare prepared setup run shell check check-debug check-build check-stress \
-	check-guests check-migration check-paging check-vmx fuzz-emulator fuzz-emulator-long kselftest bench debug-kernel \
+	check-guests check-migration check-paging check-vmx fuzz-emulator fuzz-emulator-long fuzz-ioctl kselftest bench debug-kernel \
 	debug kdir help
 .DEFAULT_GOAL := modules
