@@ -4,7 +4,8 @@
  * to the next on this host. After each time the guest must get on with its work, and after the
  * last every worker must finish two rounds: all that was written before is then read again.
  * FOLDER holds the sockets and "serial", where every QEMU appends what the guest says. QMP is spoken
- * as far as this needs it: one command, one line of answer.
+ * as far as this needs it: one command, one line of answer. TIME_FACTOR in the environment multiplies
+ * the time limits.
  */
 #include <errno.h>
 #include <signal.h>
@@ -25,6 +26,7 @@
 #define ROUND_SECONDS	200
 #define QUIT_SECONDS	60
 #define MAX_ARGS	80
+#define TRACE_LINES	300
 #define WORKERS		3		/* the disk's and two of memory */
 
 struct qemu {
@@ -60,6 +62,13 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
+static double deadline(int seconds)
+{
+	const char *factor = getenv("TIME_FACTOR");
+
+	return now() + seconds * (factor ? atof(factor) : 1);
+}
+
 static void sleep_ms(long ms)
 {
 	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
@@ -83,7 +92,7 @@ static void qmp(struct qemu *qemu, const char *text)
 static void qmp_open(struct qemu *qemu, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	double end = now() + QUIT_SECONDS;
+	double end = deadline(QUIT_SECONDS);
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
@@ -133,7 +142,7 @@ static struct qemu start(unsigned int number, bool incoming)
 
 static void stop(struct qemu *qemu)
 {
-	double end = now() + QUIT_SECONDS;
+	double end = deadline(QUIT_SECONDS);
 	int status;
 
 	qmp(qemu, "{\"execute\":\"quit\"}");
@@ -188,9 +197,36 @@ static void show(struct qemu *qemu, const char *monitor_command)
 		printf("%s\n", *at == 'r' || *at == 'n' ? at + 1 : at);
 }
 
+static void write_text(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	if (!f)
+		return;
+	fputs(text, f);
+	fclose(f);
+}
+
+/* What the modules do for it meanwhile */
+static void show_trace(void)
+{
+	FILE *f;
+	char line[512];
+	int lines = 0;
+
+	write_text("/sys/kernel/tracing/events/kvm/enable", "1");
+	sleep_ms(1000);
+	write_text("/sys/kernel/tracing/tracing_on", "0");
+	f = fopen("/sys/kernel/tracing/trace", "r");
+	while (f && lines++ < TRACE_LINES && fgets(line, sizeof(line), f))
+		fputs(line, stdout);
+	if (f)
+		fclose(f);
+}
+
 static void wait_for_rounds(struct qemu *qemu, const long *from, long more, bool all, int seconds)
 {
-	double end = now() + seconds;
+	double end = deadline(seconds);
 	long rounds[WORKERS];
 	int i, done;
 
@@ -201,6 +237,7 @@ static void wait_for_rounds(struct qemu *qemu, const long *from, long more, bool
 		if (all ? done == WORKERS : done)
 			return;
 		if (now() > end) {
+			show_trace();
 			show(qemu, "info lapic 0");
 			show(qemu, "info lapic 1");
 			show(qemu, "info registers -a");
@@ -214,7 +251,7 @@ static void wait_for_rounds(struct qemu *qemu, const long *from, long more, bool
 static void move(struct qemu *from, unsigned int number)
 {
 	struct qemu to = start(number, true);
-	double begin = now(), end = begin + MOVE_SECONDS;
+	double begin = now(), end = deadline(MOVE_SECONDS);
 	const char *downtime;
 	char text[256];
 
