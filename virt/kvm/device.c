@@ -80,6 +80,7 @@ static int device_release(struct inode *inode, struct file *file)
 static struct file_operations device_fops = {
 	.release = device_release,
 	.unlocked_ioctl = device_ioctl,
+	.compat_ioctl = device_ioctl,
 	.llseek = noop_llseek,
 };
 

@@ -89,6 +89,7 @@ static long dev_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 
 static struct file_operations dev_fops = {
 	.unlocked_ioctl = dev_ioctl,
+	.compat_ioctl = dev_ioctl,
 	.llseek = noop_llseek,
 };
 

@@ -10,6 +10,7 @@
  * between. So either the vcpu sees the request or the requester sees that it has to send an IPI.
  */
 #include <linux/anon_inodes.h>
+#include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/sched/stat.h>
@@ -305,6 +306,15 @@ static int vcpu_run(struct kvm_vcpu *vcpu)
 	return r;
 }
 
+/* The sets of 32-bit and of 64-bit processes are of one size, but not made of the same words. */
+static int copy_sigset(sigset_t *set, const void __user *uset)
+{
+	BUILD_BUG_ON(sizeof(compat_sigset_t) != sizeof(sigset_t));
+	if (in_compat_syscall())
+		return get_compat_sigset(set, uset);
+	return copy_from_user(set, uset, sizeof(*set)) ? -EFAULT : 0;
+}
+
 static long vcpu_set_signal_mask(struct kvm_vcpu *vcpu, void __user *argp)
 {
 	struct kvm_signal_mask __user *umask = argp;
@@ -319,7 +329,7 @@ static long vcpu_set_signal_mask(struct kvm_vcpu *vcpu, void __user *argp)
 		return -EFAULT;
 	if (len != sizeof(sigset))
 		return -EINVAL;
-	if (copy_from_user(&sigset, umask->sigset, sizeof(sigset)))
+	if (copy_sigset(&sigset, umask->sigset))
 		return -EFAULT;
 	sigdelsetmask(&sigset, sigmask(SIGKILL) | sigmask(SIGSTOP));
 	vcpu->sigset = sigset;
@@ -371,6 +381,7 @@ static long vcpu_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 static struct file_operations vcpu_fops = {
 	.release = vcpu_release,
 	.unlocked_ioctl = vcpu_ioctl,
+	.compat_ioctl = vcpu_ioctl,
 	.mmap = vcpu_mmap,
 	.llseek = noop_llseek,
 };

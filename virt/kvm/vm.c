@@ -5,6 +5,7 @@
  * for a while; the last one out takes everything down. KVM API document, sections 4.2 and 5.
  */
 #include <linux/anon_inodes.h>
+#include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
@@ -247,6 +248,12 @@ static long vm_create_device(struct kvm *kvm, void __user *argp)
 	return copy_to_user(argp, &args, sizeof(args)) ? -EFAULT : 0;
 }
 
+/* What a 32-bit process calls a pointer is the low half of the field, which is a u64 to it as well. */
+static void __user *bitmap_of_caller(u64 field)
+{
+	return in_compat_syscall() ? compat_ptr(field) : u64_to_user_ptr(field);
+}
+
 static long vm_dirty_log(struct kvm *kvm, unsigned int ioctl, void __user *argp)
 {
 	union {
@@ -257,10 +264,12 @@ static long vm_dirty_log(struct kvm *kvm, unsigned int ioctl, void __user *argp)
 	if (ioctl == KVM_GET_DIRTY_LOG) {
 		if (copy_from_user(&log.get, argp, sizeof(log.get)))
 			return -EFAULT;
+		log.get.dirty_bitmap = bitmap_of_caller(log.get.padding2);
 		return kvm_vm_get_dirty_log(kvm, &log.get);
 	}
 	if (copy_from_user(&log.clear, argp, sizeof(log.clear)))
 		return -EFAULT;
+	log.clear.dirty_bitmap = bitmap_of_caller(log.clear.padding2);
 	return kvm_vm_clear_dirty_log(kvm, &log.clear);
 }
 
@@ -323,6 +332,7 @@ static int vm_release(struct inode *inode, struct file *file)
 static struct file_operations vm_fops = {
 	.release = vm_release,
 	.unlocked_ioctl = vm_ioctl,
+	.compat_ioctl = vm_ioctl,
 	.llseek = noop_llseek,
 };
 

@@ -409,6 +409,9 @@ long kvm_arch_vm_ioctl(struct kvm *kvm, unsigned int ioctl, unsigned long arg)
 		return vm_get_clock(kvm, (void __user *)arg);
 	case KVM_X86_SET_MSR_FILTER:
 		return kvm_msr_filter_set(kvm, (void __user *)arg);
+	case KVM_X86_SET_MSR_FILTER_COMPAT:
+		return in_compat_syscall() ? kvm_msr_filter_set_compat(kvm, (void __user *)arg) :
+					     -ENOTTY;
 	case KVM_SET_CLOCK:
 		return vm_set_clock(kvm, (void __user *)arg);
 	default:

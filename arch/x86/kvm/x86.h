@@ -7,6 +7,7 @@
 #ifndef _KVM_X86_H
 #define _KVM_X86_H
 
+#include <linux/compat.h>
 #include <linux/kvm_host.h>
 #include <asm/svm.h>
 
@@ -150,6 +151,16 @@ void kvm_msr_vcpu_free(struct kvm_vcpu *vcpu);
 /* ---- cpu/msr_filter.c ------------------------------------------------------------------------------- */
 
 int kvm_msr_filter_set(struct kvm *kvm, const struct kvm_msr_filter __user *arg);
+/* The filter of a 32-bit process, whose pointers are smaller. */
+struct kvm_msr_filter_compat {
+	u32 flags;
+	struct {
+		u32 flags, nmsrs, base;
+		compat_uptr_t bitmap;
+	} ranges[KVM_MSR_FILTER_MAX_RANGES];
+};
+#define KVM_X86_SET_MSR_FILTER_COMPAT	_IOW(KVMIO, 0xc6, struct kvm_msr_filter_compat)
+int kvm_msr_filter_set_compat(struct kvm *kvm, const void __user *arg);
 void kvm_msr_filter_destroy(struct kvm *kvm);
 /* True if userspace's filter lets the guest access it: @direction KVM_MSR_FILTER_READ or _WRITE. */
 bool kvm_msr_allowed(struct kvm_vcpu *vcpu, u32 index, u32 direction);

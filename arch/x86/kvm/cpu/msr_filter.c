@@ -136,14 +136,11 @@ static struct kvm_msr_filter_table *make_table(const struct kvm_msr_filter *give
 	return table;
 }
 
-int kvm_msr_filter_set(struct kvm *kvm, const struct kvm_msr_filter __user *arg)
+static int filter_set(struct kvm *kvm, const struct kvm_msr_filter *given)
 {
 	struct kvm_msr_filter_table *new, *old;
-	struct kvm_msr_filter given;
 
-	if (copy_from_user(&given, arg, sizeof(given)))
-		return -EFAULT;
-	new = make_table(&given);
+	new = make_table(given);
 	if (IS_ERR(new))
 		return PTR_ERR(new);
 	mutex_lock(&kvm->lock);
@@ -153,6 +150,34 @@ int kvm_msr_filter_set(struct kvm *kvm, const struct kvm_msr_filter __user *arg)
 	if (old)
 		kvfree_rcu_mightsleep(old);
 	return 0;
+}
+
+int kvm_msr_filter_set(struct kvm *kvm, const struct kvm_msr_filter __user *arg)
+{
+	struct kvm_msr_filter given;
+
+	if (copy_from_user(&given, arg, sizeof(given)))
+		return -EFAULT;
+	return filter_set(kvm, &given);
+}
+
+int kvm_msr_filter_set_compat(struct kvm *kvm, const void __user *arg)
+{
+	struct kvm_msr_filter_compat compat;
+	struct kvm_msr_filter given = { };
+	unsigned int i;
+
+	if (copy_from_user(&compat, arg, sizeof(compat)))
+		return -EFAULT;
+	given.flags = compat.flags;
+	for (i = 0; i < KVM_MSR_FILTER_MAX_RANGES; i++)
+		given.ranges[i] = (struct kvm_msr_filter_range) {
+			.flags = compat.ranges[i].flags,
+			.nmsrs = compat.ranges[i].nmsrs,
+			.base = compat.ranges[i].base,
+			.bitmap = (__force u8 *)compat_ptr(compat.ranges[i].bitmap),
+		};
+	return filter_set(kvm, &given);
 }
 
 void kvm_msr_filter_destroy(struct kvm *kvm)
