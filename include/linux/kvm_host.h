@@ -666,6 +666,11 @@ void kvm_arch_vcpu_destroy(struct kvm_vcpu *vcpu);
 long kvm_arch_vcpu_ioctl(struct kvm_vcpu *vcpu, unsigned int ioctl, unsigned long arg);
 /* The part of KVM_RUN below signal masks and pid bookkeeping. Returns 0 (see run->exit_reason) or errno. */
 int kvm_arch_vcpu_run(struct kvm_vcpu *vcpu);
+/*
+ * Make @gpa ready to be read by the guest. Bytes that are now, from it on, or an errno: -ENOENT, no
+ * memory is there; -EOPNOTSUPP, that cannot be done ahead. The vcpu is loaded; takes srcu.
+ */
+s64 kvm_arch_vcpu_pre_fault(struct kvm_vcpu *vcpu, gpa_t gpa);
 /* Preemption off. load: @cpu now holds the vcpu's state; put: it must be saved as far as needed. */
 void kvm_arch_vcpu_load(struct kvm_vcpu *vcpu, int cpu);
 void kvm_arch_vcpu_put(struct kvm_vcpu *vcpu);

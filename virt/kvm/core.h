@@ -69,6 +69,10 @@ struct kvm_device_ops {
 int kvm_device_create(struct kvm *kvm, struct kvm_create_device *args);	/* KVM_CREATE_DEVICE */
 void kvm_device_fops_set_owner(struct module *owner);
 
+/* guest_memfd.c */
+int kvm_guest_memfd_create(const struct kvm_create_guest_memfd *args);	/* a descriptor or -errno */
+void kvm_guest_memfd_fops_set_owner(struct module *owner);
+
 /* vfio.c */
 extern const struct kvm_device_ops kvm_vfio_ops;
 

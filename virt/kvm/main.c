@@ -45,6 +45,9 @@ static int generic_extension(struct kvm *kvm, long ext)
 		return KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET;
 	case KVM_CAP_DIRTY_LOG_RING_ACQ_REL:
 		return kvm_dirty_ring_max_bytes();
+	case KVM_CAP_GUEST_MEMFD:
+		/* The files can be made; no VM there is takes them as memory. */
+		return !kvm;
 	case KVM_CAP_NR_MEMSLOTS:
 		return KVM_USER_MEM_SLOTS;
 	case KVM_CAP_IRQ_ROUTING:
@@ -127,6 +130,7 @@ int kvm_init(unsigned int vcpu_size, unsigned int vcpu_align, struct module *own
 	kvm_vm_fops_set_owner(owner);
 	kvm_device_fops_set_owner(owner);
 	kvm_stats_fops_set_owner(owner);
+	kvm_guest_memfd_fops_set_owner(owner);
 	/* Last: from here on userspace may come in. */
 	r = misc_register(&kvm_device);
 	if (r)

@@ -337,6 +337,35 @@ static long vcpu_set_signal_mask(struct kvm_vcpu *vcpu, void __user *argp)
 	return 0;
 }
 
+static long vcpu_pre_fault(struct kvm_vcpu *vcpu, void __user *argp)
+{
+	struct kvm_pre_fault_memory range;
+	u64 size;
+	s64 r;
+
+	if (copy_from_user(&range, argp, sizeof(range)))
+		return -EFAULT;
+	if (range.flags || !PAGE_ALIGNED(range.gpa | range.size) ||
+	    range.gpa + range.size <= range.gpa)
+		return -EINVAL;
+	size = range.size;
+	do {
+		r = signal_pending(current) ? -EINTR : kvm_arch_vcpu_pre_fault(vcpu, range.gpa);
+		/* Changes of slots are not to wait for all of a large range. */
+		kvm_srcu_unlock(vcpu);
+		if (r < 0)
+			break;
+		r = min_t(u64, r, range.size);
+		range.gpa += r;
+		range.size -= r;
+		cond_resched();
+	} while (range.size);
+	if (copy_to_user(argp, &range, sizeof(range)))
+		return -EFAULT;
+	/* What stands against the rest is told when nothing else is to be told. */
+	return range.size == size ? r : 0;
+}
+
 static long vcpu_locked_ioctl(struct kvm_vcpu *vcpu, unsigned int ioctl, unsigned long arg)
 {
 	long r;
@@ -347,6 +376,10 @@ static long vcpu_locked_ioctl(struct kvm_vcpu *vcpu, unsigned int ioctl, unsigne
 			return -EINVAL;
 		kvm_vcpu_load(vcpu);
 		r = vcpu_run(vcpu);
+		break;
+	case KVM_PRE_FAULT_MEMORY:
+		kvm_vcpu_load(vcpu);
+		r = vcpu_pre_fault(vcpu, (void __user *)arg);
 		break;
 	case KVM_SET_SIGNAL_MASK:
 		return vcpu_set_signal_mask(vcpu, (void __user *)arg);

@@ -273,6 +273,28 @@ static long vm_dirty_log(struct kvm *kvm, unsigned int ioctl, void __user *argp)
 	return kvm_vm_clear_dirty_log(kvm, &log.clear);
 }
 
+static long vm_create_guest_memfd(void __user *argp)
+{
+	struct kvm_create_guest_memfd args;
+
+	if (copy_from_user(&args, argp, sizeof(args)))
+		return -EFAULT;
+	return kvm_guest_memfd_create(&args);
+}
+
+/* The one attribute of this version of the ABI is for VMs that there are not; none is none. */
+static long vm_set_memory_attributes(void __user *argp)
+{
+	struct kvm_memory_attributes args;
+
+	if (copy_from_user(&args, argp, sizeof(args)))
+		return -EFAULT;
+	if (args.flags || args.attributes || !args.size ||
+	    args.address + args.size < args.address || !PAGE_ALIGNED(args.address | args.size))
+		return -EINVAL;
+	return 0;
+}
+
 static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 {
 	void __user *argp = (void __user *)arg;
@@ -292,6 +314,10 @@ static long vm_ioctl(struct file *file, unsigned int ioctl, unsigned long arg)
 	case KVM_SET_USER_MEMORY_REGION:
 	case KVM_SET_USER_MEMORY_REGION2:
 		return vm_set_memory_region(kvm, ioctl, argp);
+	case KVM_CREATE_GUEST_MEMFD:
+		return vm_create_guest_memfd(argp);
+	case KVM_SET_MEMORY_ATTRIBUTES:
+		return vm_set_memory_attributes(argp);
 	case KVM_GET_DIRTY_LOG:
 	case KVM_CLEAR_DIRTY_LOG:
 		return vm_dirty_log(kvm, ioctl, argp);

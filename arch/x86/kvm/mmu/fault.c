@@ -156,7 +156,7 @@ static int fault_get_page(struct kvm_vcpu *vcpu, struct kvm_fault *fault)
 	unsigned int flags = KVM_PAGE_INTERRUPTIBLE | (fault->write ? KVM_PAGE_WRITE : 0);
 	int r;
 
-	if (kvm_apf_possible(vcpu)) {
+	if (!fault->ahead && kvm_apf_possible(vcpu)) {
 		r = kvm_guest_page_get(fault->slot, fault->gfn, flags | KVM_PAGE_NOWAIT,
 				       &fault->page);
 		if (r != -EAGAIN ||
@@ -266,3 +266,70 @@ int kvm_mmu_page_fault(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code, void *i
 	return fault_map(vcpu, &fault);
 }
 EXPORT_SYMBOL_GPL(kvm_mmu_page_fault);
+
+/* ---- KVM_PRE_FAULT_MEMORY ---------------------------------------------------------------------- */
+
+/* Bytes from @gpa to the end of the page that maps it, or 0. */
+static s64 mapped_ahead(struct kvm_vcpu *vcpu, gpa_t gpa)
+{
+	gfn_t gfn = gpa_to_gfn(gpa);
+	s64 bytes = 0;
+	u64 spte;
+	int level;
+
+	rcu_read_lock();
+	if (root_is_current(vcpu)) {
+		find_entry(vcpu->arch.mmu.root_page, gfn, &spte, &level);
+		if (spte_present(spte))
+			bytes = gfn_to_gpa(level_base(gfn, level) + level_frames(level)) - gpa;
+	}
+	rcu_read_unlock();
+	return bytes;
+}
+
+static int load_root_ahead(struct kvm_vcpu *vcpu)
+{
+	int r;
+
+	if (!kvm_request_take(vcpu, KVM_REQ_MMU_ROOT))
+		return 0;
+	r = kvm_mmu_load(vcpu);
+	if (r)
+		kvm_request(vcpu, KVM_REQ_MMU_ROOT);
+	return r;
+}
+
+s64 kvm_arch_vcpu_pre_fault(struct kvm_vcpu *vcpu, gpa_t gpa)
+{
+	struct kvm_fault fault = { .gfn = gpa_to_gfn(gpa), .ahead = true };
+	s64 r;
+
+	/* Shadow paging maps what the guest's own tables map. */
+	if (!kvm_hw.npt)
+		return -EOPNOTSUPP;
+	if (fault.gfn >= level_frames(kvm_spte_format.root_level + 1))
+		return -ENOENT;
+	for (;;) {
+		r = load_root_ahead(vcpu);
+		if (r < 0)
+			return r;
+		kvm_srcu_lock(vcpu);
+		r = mapped_ahead(vcpu, gpa);
+		if (r)
+			return r;
+		fault.slot = kvm_vcpu_memslot(vcpu, fault.gfn);
+		if (!fault.slot)
+			return -ENOENT;
+		if (!kvm_memslot_valid(fault.slot))
+			return -EAGAIN;
+		fault.logged = kvm_memslot_logs_dirty(fault.slot);
+		r = fault_map(vcpu, &fault);
+		if (r < 0)
+			return r;
+		/* The host has changed its mind meanwhile, or it was a broken page. */
+		if (signal_pending(current))
+			return -EINTR;
+		kvm_srcu_unlock(vcpu);
+		cond_resched();
+	}
+}

@@ -43,6 +43,7 @@ struct kvm_mmu_page {
 struct kvm_fault {
 	gfn_t gfn;
 	bool write;
+	bool ahead;			/* nobody has touched it yet: KVM_PRE_FAULT_MEMORY */
 	bool logged;			/* the slot has a dirty log */
 	int level;			/* largest page to map */
 	struct kvm_memory_slot *slot;
