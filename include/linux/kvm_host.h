@@ -702,6 +702,8 @@ bool kvm_arch_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
 bool kvm_arch_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
 /* The address space is going away: drop every translation. May be called more than once. */
 void kvm_arch_mmu_release(struct kvm *kvm);
+/* Userspace is about to clear dirty bits in this range of the slot. Caller holds slots_lock. */
+void kvm_arch_dirty_clear(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t offset, u64 npages);
 /*
  * Make pages of a slot trap their next write: those whose bit in @mask is set, bit 0 being
  * slot->base_gfn + @offset. Caller holds mmu_lock (write) and flushes TLBs afterwards.

@@ -208,6 +208,7 @@ static int clear_dirty_log(struct kvm *kvm, struct kvm_clear_dirty_log *log)
 	longs = BITS_TO_LONGS(log->num_pages);
 	if (copy_from_user(log_scratch(slot) + first, log->dirty_bitmap, longs * sizeof(long)))
 		return -EFAULT;
+	kvm_arch_dirty_clear(kvm, slot, log->first_page, log->num_pages);
 	clear_dirty_bits(kvm, slot, first, longs);
 	return 0;
 }

@@ -64,13 +64,12 @@ int kvm_mmu_fault_level(struct kvm *kvm, struct kvm_fault *fault)
 }
 
 /*
- * Split every large page of a slot into 4 KiB ones, so that its vcpus need not do it one write at
+ * Split every large page of a range into 4 KiB ones, so that its vcpus need not do it one write at
  * a time. Called and returns with mmu_lock held for write. Stops early when memory is short: the
  * fault that meets a large page splits it then.
  */
-void kvm_mmu_split_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
+void kvm_mmu_split_range(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t start, gfn_t end)
 {
-	gfn_t end = slot->base_gfn + slot->npages;
 	u64 generation = kvm->arch.mmu.generation;
 	struct kvm_mmu_cache headers = { };
 	struct kvm_mmu_cache tables = { };
@@ -79,7 +78,7 @@ void kvm_mmu_split_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
 	int r;
 
 	for_each_root(kvm, root, slot->as_id) {
-		kvm_for_each_spte(&it, root, slot->base_gfn, end, 2) {
+		kvm_for_each_spte(&it, root, start, end, 2) {
 			if (!spte_is_leaf(it.spte, it.level)) {
 				if (!kvm_iter_should_yield(kvm, &it))
 					continue;

@@ -101,7 +101,7 @@ struct page *kvm_mmu_fixed_page(struct kvm *kvm, gfn_t gfn);
 /* huge.c */
 int kvm_mmu_fault_level(struct kvm *kvm, struct kvm_fault *fault);
 int kvm_mmu_slot_level(const struct kvm_memory_slot *slot, gfn_t gfn);
-void kvm_mmu_split_slot(struct kvm *kvm, struct kvm_memory_slot *slot);
+void kvm_mmu_split_range(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t start, gfn_t end);
 /* Could the frames of the level 2 entry at @gfn be one large page? */
 bool kvm_mmu_can_collapse(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn);
 void kvm_mmu_collapse_slot(struct kvm *kvm, struct kvm_memory_slot *slot);

@@ -35,7 +35,7 @@ static bool protect_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
 
 /*
  * With KVM_DIRTY_LOG_INITIALLY_SET every page counts as dirty and is protected only when userspace
- * clears its bit, large pages as a whole.
+ * clears its bit.
  */
 void kvm_arch_memslot_changed(struct kvm *kvm, struct kvm_memory_slot *slot, u32 old_flags)
 {
@@ -52,10 +52,24 @@ void kvm_arch_memslot_changed(struct kvm *kvm, struct kvm_memory_slot *slot, u32
 		kvm_mmu_collapse_slot(kvm, slot);
 	} else {
 		if (eager_page_split && slot->arch.max_level > 1)
-			kvm_mmu_split_slot(kvm, slot);
+			kvm_mmu_split_range(kvm, slot, slot->base_gfn,
+					    slot->base_gfn + slot->npages);
 		if (protect_slot(kvm, slot))
 			kvm_flush_remote_tlbs(kvm);
 	}
+	write_unlock(&kvm->mmu_lock);
+}
+
+/* What was not done when the log was switched on. Tables are split already on the second call. */
+void kvm_arch_dirty_clear(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t offset, u64 npages)
+{
+	gfn_t start = slot->base_gfn + offset;
+
+	if (!eager_page_split || slot->arch.max_level < 2 ||
+	    !(kvm->manual_dirty_log_protect & KVM_DIRTY_LOG_INITIALLY_SET))
+		return;
+	write_lock(&kvm->mmu_lock);
+	kvm_mmu_split_range(kvm, slot, start, start + npages);
 	write_unlock(&kvm->mmu_lock);
 }
 

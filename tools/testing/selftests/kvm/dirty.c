@@ -359,6 +359,9 @@ static void huge_pages_manual(void)
 		check_equal(bitmap[i], i == 3 ? 1ull << 8 : -1ull);
 	memset(bitmap, 0xff, sizeof(bitmap));
 	must(clear_log(g, SLOT, 0, 1024, bitmap));
+	/* What was large has been split. */
+	if (nested_paging())
+		check_equal(vcpu_stat(g->vm, "pages_2m"), 0);
 	write_pages(g, 600, 3, 1);
 	expect_bits(g, 1024, 600, 3, 1);
 	check_equal(*(uint64_t *)(area + 200 * PAGE), 3);
