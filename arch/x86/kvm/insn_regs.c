@@ -242,6 +242,17 @@ int kvm_emu_set_xcr(struct emulator *emu, u32 index, u64 val)
 	return kvm_set_xcr(emu_vcpu(emu), index, val) ? raise_gp(emu) : EMU_DONE;
 }
 
+/* While the vcpu is out of the guest it is here: cpu/fpu.c. */
+u32 kvm_emu_get_pkru(struct emulator *emu)
+{
+	return emu_vcpu(emu)->arch.pkru;
+}
+
+void kvm_emu_set_pkru(struct emulator *emu, u32 val)
+{
+	emu_vcpu(emu)->arch.pkru = val;
+}
+
 /* ---- instructions that are the hypervisor's -------------------------------------------------- */
 
 int kvm_emu_cpuid(struct emulator *emu, u32 regs[4])
@@ -276,6 +287,12 @@ int kvm_emu_halt(struct emulator *emu)
 int kvm_emu_invlpg(struct emulator *emu, u64 linear)
 {
 	kvm_mmu_invlpg(emu_vcpu(emu), linear);
+	return EMU_DONE;
+}
+
+int kvm_emu_flush_tlb(struct emulator *emu)
+{
+	kvm_request(emu_vcpu(emu), KVM_REQ_TLB_FLUSH_GUEST);
 	return EMU_DONE;
 }
 

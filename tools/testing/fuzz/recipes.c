@@ -51,9 +51,9 @@ const struct recipe recipes[] = {
 	R(movs, STRING), R(cmps, STRING), R(stos, STRING), R(lods, STRING), R(scas, STRING),
 	R(ins, STRING), R(outs, STRING), R(in, PLAIN), R(out, PLAIN),
 
-	R(push, STACK), R(push_seg, PUSH_SEGMENT), R(pop, STACK), R(pusha, STACK), R(popa, POP_ALL),
-	R(pushf, STACK), R(popf, STACK), R(enter, ENTER), R(leave, STACK),
-	R(jmp, STACK), R(jmp_rm, BRANCH), R(jcc, STACK), R(loop, COUNTER), R(jcxz, COUNTER),
+	R(push, STACK), R(push_seg, PUSH_SEGMENT), R(pop, STACK), R(pop_rm, STACK),
+	R(pusha, STACK), R(popa, POP_ALL), R(pushf, STACK), R(popf, STACK),
+	R(enter, ENTER), R(leave, STACK), R(jmp, STACK), R(jmp_rm, BRANCH), R(jcc, STACK), R(loop, COUNTER), R(jcxz, COUNTER),
 	R(call, STACK), R(call_rm, BRANCH), R(ret, NEAR_RETURN), R(bound, BOUNDS),
 	R(cli, PLAIN), R(sti, PLAIN),
 
@@ -79,7 +79,7 @@ const struct recipe recipes[] = {
 
 	R(fxsave, FPU_PARTS), R(fxrstor, FPU_IMAGE), R(ldmxcsr, FPU_CONTROL), R(stmxcsr, FPU_STATE),
 
-	R(fld, FPU_STATE), R(fld80, FPU_STATE), R(fild, FPU_STATE), R(fbld, FPU_STATE),
+	R(fld, FPU_STATE), R(fld80, FPU_PARTS), R(fild, FPU_STATE), R(fbld, FPU_PARTS),
 	R(fst, FPU_STATE), R(fst80, FPU_PARTS), R(fist, FPU_STATE), R(fisttp, FPU_STATE),
 	R(fbstp, FPU_PARTS), R(fldcw, FPU_STATE), R(fnstcw, FPU_STATE), R(fnstsw, FPU_STATE),
 	R(fldenv, FPU_PARTS), R(fnstenv, FPU_PARTS), R(frstor, FPU_PARTS), R(fnsave, FPU_PARTS),

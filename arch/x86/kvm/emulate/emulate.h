@@ -199,6 +199,10 @@ struct emu_ops {
 	int (*rdpmc)(struct emulator *emu, u32 counter, u64 *val);
 	int (*halt)(struct emulator *emu);
 	int (*invlpg)(struct emulator *emu, u64 linear);
+	/* INVPCID: what it named, or more. */
+	int (*flush_tlb)(struct emulator *emu);
+	u32 (*get_pkru)(struct emulator *emu);
+	void (*set_pkru)(struct emulator *emu, u32 val);
 	int (*wbinvd)(struct emulator *emu);
 	/* MONITOR and MWAIT, where the privilege level allows them; #UD if the guest has none. */
 	int (*mwait)(struct emulator *emu);
@@ -299,7 +303,8 @@ struct emulator {
 	u8 seg_valid;			/* which of seg[] have been read */
 	u8 ext;				/* EXT in error codes: an event from outside is delivered */
 	struct emu_segment seg[6];
-	u8 batch[EMU_MAX_BATCH];	/* on its way between a port and memory */
+	/* On its way between a port and memory, or an image of the FPU */
+	u8 batch[EMU_MAX_BATCH] __attribute__((__aligned__(16)));
 };
 
 /*

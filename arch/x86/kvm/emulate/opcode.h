@@ -143,7 +143,10 @@ extern const struct emu_opcode emu_map_x87[8][2];
 #define CR4_OSFXSR	0x00000200ul
 #define CR4_UMIP	0x00000800ul
 #define CR4_LA57	0x00001000ul
+#define CR4_FSGSBASE	0x00010000ul
+#define CR4_PCIDE	0x00020000ul
 #define CR4_OSXSAVE	0x00040000ul
+#define CR4_PKE		0x00400000ul
 #define EMU_MSR_EFER	0xc0000080u
 #define EFER_LMA_BIT	0x00000400ul
 #define EFER_FFXSR_BIT	0x00004000ul
@@ -195,13 +198,17 @@ int emu_require(struct emulator *emu, u32 leaf, unsigned int reg, u32 bit);
 #define FEATURE_CRC32		1, 2, 1u << 20	/* SSE4.2 */
 #define FEATURE_MOVBE		1, 2, 1u << 22
 #define FEATURE_POPCNT		1, 2, 1u << 23
+#define FEATURE_FSGSBASE	7, 1, 1u << 0
 #define FEATURE_BMI1		7, 1, 1u << 3
 #define FEATURE_AVX2		7, 1, 1u << 5
 #define FEATURE_BMI2		7, 1, 1u << 8
+#define FEATURE_INVPCID		7, 1, 1u << 10
 #define FEATURE_ADX		7, 1, 1u << 19
+#define FEATURE_RDPID		7, 2, 1u << 22
 #define FEATURE_MOVDIRI		7, 2, 1u << 27
 #define FEATURE_MOVDIR64B	7, 2, 1u << 28
 #define FEATURE_LZCNT		0x80000001, 2, 1u << 5
+#define FEATURE_RDTSCP		0x80000001, 3, 1u << 27
 
 /* Ones in as many bytes */
 extern const u64 emu_size_mask[9];
@@ -388,6 +395,7 @@ int emu_exec_outs(struct emulator *emu);
 int emu_exec_push(struct emulator *emu);
 int emu_exec_push_seg(struct emulator *emu);
 int emu_exec_pop(struct emulator *emu);
+int emu_exec_pop_rm(struct emulator *emu);
 int emu_exec_pop_seg(struct emulator *emu);
 int emu_exec_pusha(struct emulator *emu);
 int emu_exec_popa(struct emulator *emu);
@@ -443,11 +451,16 @@ int emu_exec_smsw(struct emulator *emu);
 int emu_exec_lmsw(struct emulator *emu);
 int emu_exec_clts(struct emulator *emu);
 int emu_exec_invlpg(struct emulator *emu);
+int emu_exec_invpcid(struct emulator *emu);
+int emu_exec_fsgs_base(struct emulator *emu);
 int emu_exec_wbinvd(struct emulator *emu);
 int emu_exec_rdmsr(struct emulator *emu);
 int emu_exec_wrmsr(struct emulator *emu);
 int emu_exec_rdtsc(struct emulator *emu);
 int emu_exec_rdtscp(struct emulator *emu);
+int emu_exec_rdpid(struct emulator *emu);
+int emu_exec_rdpkru(struct emulator *emu);
+int emu_exec_wrpkru(struct emulator *emu);
 int emu_exec_rdpmc(struct emulator *emu);
 int emu_exec_cpuid(struct emulator *emu);
 int emu_exec_hypercall(struct emulator *emu);

@@ -15,7 +15,7 @@ static const struct emu_opcode group_imm[8] = {
 };
 
 static const struct emu_opcode group_pop[8] = {
-	[0] = { emu_exec_pop, DST_RM | D64 },
+	[0] = { emu_exec_pop_rm, D64 },
 	[1 ... 7] = { NULL, UNKNOWN },	/* XOP */
 };
 
@@ -274,13 +274,26 @@ static const struct emu_opcode group_monitor[8] = {
 	[2 ... 3] = { emu_exec_ac_flag, 0 },
 };
 
+static const struct emu_opcode prefix_rdpkru[4] = {
+	{ emu_exec_rdpkru, 0 }, { NULL, 0 }, { NULL, 0 }, { NULL, 0 },
+};
+
+static const struct emu_opcode prefix_wrpkru[4] = {
+	{ emu_exec_wrpkru, 0 }, { NULL, 0 }, { NULL, 0 }, { NULL, 0 },
+};
+
+static const struct emu_opcode group_pkru[8] = {
+	[6] = { NULL, BY_PREFIX, prefix_rdpkru },
+	[7] = { NULL, BY_PREFIX, prefix_wrpkru },
+};
+
 static const struct emu_opcode mod_0f01[8][2] = {
 	{ { emu_exec_store_dt, 0 }, { NULL, BY_RM, group_vmcall } },
 	{ { emu_exec_store_dt, 0 }, { NULL, BY_RM, group_monitor } },
 	{ { emu_exec_load_dt, CPL0 }, { NULL, BY_RM, group_xsetbv } },
 	{ { emu_exec_load_dt, CPL0 }, { NULL, BY_RM, group_vmmcall } },
 	{ { NULL, 0 }, { NULL, 0 } },
-	{ { NULL, 0 }, { NULL, 0 } },
+	{ { NULL, 0 }, { NULL, BY_RM, group_pkru } },	/* RSTORSSP, ... */
 	{ { NULL, 0 }, { NULL, 0 } },
 	{ { emu_exec_invlpg, CPL0 }, { NULL, BY_RM, group_rdtscp } },
 };
@@ -291,7 +304,7 @@ static const struct emu_opcode group_0f01[8] = {
 	{ NULL, BY_MOD, mod_0f01[2] },
 	{ NULL, BY_MOD, mod_0f01[3] },
 	{ emu_exec_smsw, 0 },
-	{ NULL, 0 },		/* RSTORSSP, RDPKRU, ... */
+	{ NULL, BY_MOD, mod_0f01[5] },
 	{ emu_exec_lmsw, SRC_RM16 | CPL0 },
 	{ NULL, BY_MOD, mod_0f01[7] },
 };
@@ -313,10 +326,12 @@ static const struct emu_opcode prefix_clflush[4] = {
 	{ NULL, 0 }, { NULL, 0 },
 };
 
+/* With F3: RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE */
 #define FPU_IMAGE(name)									\
 static const struct emu_opcode mod_##name[2] = { { emu_exec_##name, 0 }, { NULL, 0 } };		\
 static const struct emu_opcode prefix_##name[4] = {						\
-	{ NULL, BY_MOD, mod_##name }, { NULL, 0 }, { NULL, 0 }, { NULL, 0 },			\
+	{ NULL, BY_MOD, mod_##name }, { NULL, 0 },						\
+	{ emu_exec_fsgs_base, REG | DQ }, { NULL, 0 },						\
 }
 
 FPU_IMAGE(fxsave);
@@ -344,10 +359,18 @@ static const struct emu_opcode cmpxchg8b_or_rd[2] = {
 	{ NULL, INVALID },
 };
 
+/* RDSEED but for F3 */
+static const struct emu_opcode prefix_rdpid[4] = {
+	{ NULL, 0 }, { NULL, 0 }, { emu_exec_rdpid, 0 }, { NULL, 0 },
+};
+
+static const struct emu_opcode mod_rdpid[2] = { { NULL, 0 }, { NULL, BY_PREFIX, prefix_rdpid } };
+
 static const struct emu_opcode group_0fc7[8] = {
 	[0] = { NULL, INVALID },
 	[1] = { NULL, BY_MOD, cmpxchg8b_or_rd },
 	[2] = { NULL, INVALID },
+	[7] = { NULL, BY_MOD, mod_rdpid },
 };
 
 static const struct emu_opcode prefix_popcnt[4] = {
@@ -579,6 +602,10 @@ static const struct emu_opcode prefix_382a[4] = {
 	{ NULL, INVALID }, { emu_exec_vec_load_aligned, MEM }, { NULL, INVALID }, { NULL, INVALID },
 };
 
+static const struct emu_opcode prefix_3882[4] = {
+	{ NULL, INVALID }, { emu_exec_invpcid, MEM | CPL0 }, { NULL, INVALID }, { NULL, INVALID },
+};
+
 static const struct emu_opcode prefix_38f0[4] = {
 	{ emu_exec_movbe, DST_REG | SRC_RM | WRITE | MEM },
 	{ emu_exec_movbe, DST_REG | SRC_RM | WRITE | MEM },
@@ -612,6 +639,7 @@ static const struct emu_opcode prefix_38f9[4] = {
 
 static const struct emu_opcode map_0f38[256] = {
 	[0x2a] = { NULL, MODRM | BY_PREFIX, prefix_382a },
+	[0x82] = { NULL, MODRM | BY_PREFIX, prefix_3882 },
 	[0xf0] = { NULL, MODRM | BY_PREFIX, prefix_38f0 },
 	[0xf1] = { NULL, MODRM | BY_PREFIX, prefix_38f1 },
 	[0xf6] = { NULL, MODRM | BY_PREFIX, prefix_38f6 },

@@ -124,18 +124,30 @@ static int pop_to_memory(struct emulator *emu, u64 val)
 
 int emu_exec_pop(struct emulator *emu)
 {
+	int rc;
+
+	rc = emu_stack_read(emu, &emu->dst, 1, emu->insn.size);
+	if (rc != EMU_DONE)
+		return rc;
+	emu_stack_release(emu, emu->insn.size);
+	return emu_store_dst(emu);
+}
+
+/* 8F /0: the stack is read before anybody looks at where the value goes. */
+int emu_exec_pop_rm(struct emulator *emu)
+{
+	const struct emu_insn *insn = &emu->insn;
 	u64 val;
 	int rc;
 
-	rc = emu_stack_read(emu, &val, 1, emu->insn.size);
+	rc = emu_stack_read(emu, &val, 1, insn->size);
 	if (rc != EMU_DONE)
 		return rc;
-	if (emu->insn.is_mem)
+	if (insn->is_mem)
 		return pop_to_memory(emu, val);
-
-	emu_stack_release(emu, emu->insn.size);
-	emu->dst = val;
-	return emu_store_dst(emu);
+	emu_stack_release(emu, insn->size);
+	emu_set_gpr(emu, insn->rm, insn->size, val);
+	return EMU_DONE;
 }
 
 int emu_exec_pop_seg(struct emulator *emu)

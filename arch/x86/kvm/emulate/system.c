@@ -8,6 +8,10 @@
 #include "opcode.h"
 
 #define CPUID_EBX_SMAP	(1u << 20)
+#define MAX_PCID	0xfffu
+
+/* Kinds of INVPCID */
+enum { INVPCID_ADDRESS, INVPCID_SPACE, INVPCID_ALL, INVPCID_ALL_BUT_GLOBAL };
 
 int emu_exec_hlt(struct emulator *emu)
 {
@@ -223,6 +227,58 @@ int emu_exec_invlpg(struct emulator *emu)
 	return emu->ops->invlpg(emu, linear);
 }
 
+/*
+ * Of the descriptor's four kinds, the two that name an address space want no more than its number,
+ * which is 0 without CR4.PCIDE. Each is answered by forgetting all.
+ */
+int emu_exec_invpcid(struct emulator *emu)
+{
+	const struct emu_insn *insn = &emu->insn;
+	unsigned int width = emu->mode == EMU_LONG64 ? 8 : 4;
+	u64 kind = emu_get_gpr(emu, insn->reg, width), descriptor[2];
+	u64 space = 0, linear = 0;
+	int rc;
+
+	rc = emu_require(emu, FEATURE_INVPCID);
+	if (rc != EMU_DONE)
+		return rc;
+	rc = emu_read_mem(emu, insn->seg, insn->ea, descriptor, sizeof(descriptor));
+	if (rc != EMU_DONE)
+		return rc;
+	if (kind < INVPCID_ALL)
+		space = descriptor[0];
+	if (kind == INVPCID_ADDRESS)
+		linear = descriptor[1];
+	if (kind > INVPCID_ALL_BUT_GLOBAL || space > MAX_PCID || !emu_canonical(emu, linear) ||
+	    (space && !(emu->ops->get_cr(emu, 4) & CR4_PCIDE)))
+		return emu_raise_gp0(emu);
+	return emu->ops->flush_tlb(emu);
+}
+
+/* RDFSBASE F3 0F AE /0, RDGSBASE /1, WRFSBASE /2, WRGSBASE /3: in 64-bit mode */
+int emu_exec_fsgs_base(struct emulator *emu)
+{
+	const struct emu_insn *insn = &emu->insn;
+	enum emu_seg nr = insn->reg & 1 ? EMU_GS : EMU_FS;
+	struct emu_segment seg;
+	int rc;
+
+	rc = emu_require(emu, FEATURE_FSGSBASE);
+	if (rc != EMU_DONE)
+		return rc;
+	if (emu->mode != EMU_LONG64 || !(emu->ops->get_cr(emu, 4) & CR4_FSGSBASE))
+		return emu_raise(emu, VECTOR_UD);
+	emu->ops->get_segment(emu, nr, &seg);
+	if (!(insn->reg & 2)) {
+		emu_set_gpr(emu, insn->rm, insn->size, seg.base);
+		return EMU_DONE;
+	}
+	seg.base = emu_get_gpr(emu, insn->rm, insn->size);
+	if (!emu_canonical(emu, seg.base))
+		return emu_raise_gp0(emu);
+	return emu->ops->set_segment(emu, nr, &seg);
+}
+
 /* INVD as well: a guest that throws away its caches must not throw away the host's. */
 int emu_exec_wbinvd(struct emulator *emu)
 {
@@ -288,21 +344,57 @@ int emu_exec_rdtscp(struct emulator *emu)
 {
 	u64 tsc = 0;
 	u32 aux = 0;
-	bool has;
 	int rc;
 
-	rc = emu_has_feature(emu, 0x80000001, 3, 1u << 27, &has);
+	rc = emu_require(emu, FEATURE_RDTSCP);
 	if (rc != EMU_DONE)
 		return rc;
-	if (!has)
-		return emu_raise(emu, VECTOR_UD);
-
 	rc = read_tsc(emu, &tsc, &aux);
 	if (rc != EMU_DONE)
 		return rc;
 	set_edx_eax(emu, tsc);
 	emu_set_gpr(emu, EMU_RCX, 4, aux);
 	return EMU_DONE;
+}
+
+int emu_exec_rdpid(struct emulator *emu)
+{
+	u32 aux = 0;
+	u64 tsc;
+	int rc;
+
+	rc = emu_require(emu, FEATURE_RDPID);
+	if (rc == EMU_DONE)
+		rc = emu->ops->rdtsc(emu, &tsc, &aux);
+	if (rc == EMU_DONE)
+		emu_set_gpr(emu, emu->insn.rm, emu->mode == EMU_LONG64 ? 8 : 4, aux);
+	return rc;
+}
+
+/* ECX is there to choose from several such registers one day: it must be 0. */
+static int check_pkru(struct emulator *emu, u32 must_be_zero)
+{
+	if (!(emu->ops->get_cr(emu, 4) & CR4_PKE))
+		return emu_raise(emu, VECTOR_UD);
+	return must_be_zero ? emu_raise_gp0(emu) : EMU_DONE;
+}
+
+int emu_exec_rdpkru(struct emulator *emu)
+{
+	int rc = check_pkru(emu, emu->gpr[EMU_RCX]);
+
+	if (rc == EMU_DONE)
+		set_edx_eax(emu, emu->ops->get_pkru(emu));
+	return rc;
+}
+
+int emu_exec_wrpkru(struct emulator *emu)
+{
+	int rc = check_pkru(emu, emu->gpr[EMU_RCX] | emu->gpr[EMU_RDX]);
+
+	if (rc == EMU_DONE)
+		emu->ops->set_pkru(emu, emu->gpr[EMU_RAX]);
+	return rc;
 }
 
 int emu_exec_rdpmc(struct emulator *emu)

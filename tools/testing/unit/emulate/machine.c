@@ -391,6 +391,22 @@ static int op_invlpg(struct emulator *emu, u64 linear)
 	return EMU_DONE;
 }
 
+static int op_flush_tlb(struct emulator *emu)
+{
+	machine_of(emu)->tlb_flushes++;
+	return EMU_DONE;
+}
+
+static u32 op_get_pkru(struct emulator *emu)
+{
+	return machine_of(emu)->pkru;
+}
+
+static void op_set_pkru(struct emulator *emu, u32 val)
+{
+	machine_of(emu)->pkru = val;
+}
+
 static int op_wbinvd(struct emulator *emu)
 {
 	machine_of(emu)->cache_flushes++;
@@ -485,6 +501,9 @@ static const struct emu_ops machine_ops = {
 	.rdpmc = op_rdpmc,
 	.halt = op_halt,
 	.invlpg = op_invlpg,
+	.flush_tlb = op_flush_tlb,
+	.get_pkru = op_get_pkru,
+	.set_pkru = op_set_pkru,
 	.wbinvd = op_wbinvd,
 	.mwait = op_mwait,
 	.leave_smm = op_leave_smm,

@@ -79,6 +79,8 @@ struct machine {
 	unsigned int waits;
 	unsigned int cache_flushes;
 	u64 invalidated;
+	unsigned int tlb_flushes;
+	u32 pkru;
 	unsigned int lose_races;
 };
 
@@ -113,6 +115,7 @@ void test_tasks(void);
 void test_string(void);
 void test_system(void);
 void test_vector(void);
+void test_x87_and_avx(void);
 void test_faults(void);
 void test_restart(void);
 void test_coverage(void);

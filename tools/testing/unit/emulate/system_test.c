@@ -201,6 +201,69 @@ static void test_waiting_and_others(void)
 	group_end();
 }
 
+static void test_bases_and_keys(void)
+{
+	group_begin("FS and GS bases, RDPID, PKRU, INVPCID");
+	machine_reset(&m, EMU_LONG64);
+	CHECK(faults(RUN(0xf3, 0x0f, 0xae, 0xc1), 6), "rdfsbase without CR4.FSGSBASE");
+	m.cr[4] |= 1 << 16;
+	m.emu.cpl = 3;
+	m.seg[EMU_FS].base = 0x123456789abc;
+	CHECK(RUN(0xf3, 0x0f, 0xae, 0xc1) == EMU_DONE && m.gpr[EMU_RCX] == 0x56789abc, "rdfsbase");
+	CHECK(RUN(0xf3, 0x49, 0x0f, 0xae, 0xc1) == EMU_DONE && m.gpr[EMU_R9] == 0x123456789abc,
+	      "rdfsbase, 64 bits");
+	CHECK(RUN(0xf3, 0x49, 0x0f, 0xae, 0xd9) == EMU_DONE && m.seg[EMU_GS].base == 0x123456789abc,
+	      "wrgsbase");
+	CHECK(RUN(0xf3, 0x48, 0x0f, 0xae, 0xcb) == EMU_DONE && m.gpr[EMU_RBX] == 0x123456789abc,
+	      "rdgsbase");
+	m.gpr[EMU_RAX] = 1ull << 47;
+	CHECK(RUN(0xf3, 0x0f, 0xae, 0xd0) == EMU_DONE && !m.seg[EMU_FS].base, "wrfsbase, 32 bits");
+	CHECK(faults(RUN(0xf3, 0x48, 0x0f, 0xae, 0xd0), 13), "wrfsbase, not canonical");
+	CHECK(faults(RUN(0xf3, 0x0f, 0xae, 0x00), 6), "with memory");
+	m.emu.mode = EMU_PROT32;
+	CHECK(faults(RUN(0xf3, 0x0f, 0xae, 0xc1), 6), "rdfsbase in 32-bit mode");
+	m.emu.mode = EMU_LONG64;
+
+	m.tsc_aux = 0x305;
+	CHECK(RUN(0xf3, 0x0f, 0xc7, 0xf9) == EMU_DONE && m.gpr[EMU_RCX] == 0x305, "rdpid");
+	m.gpr[EMU_RCX] = m.gpr[EMU_RDX] = 0;
+	CHECK(faults(RUN(0x0f, 0x01, 0xee), 6), "rdpkru without CR4.PKE");
+	m.cr[4] |= 1 << 22;
+	m.gpr[EMU_RAX] = 0xffffffff12345678;
+	CHECK(RUN(0x0f, 0x01, 0xef) == EMU_DONE && m.pkru == 0x12345678, "wrpkru");
+	m.gpr[EMU_RDX] = ~0ul;
+	CHECK(RUN(0x0f, 0x01, 0xee) == EMU_DONE && m.gpr[EMU_RAX] == 0x12345678 &&
+	      !m.gpr[EMU_RDX], "rdpkru");
+	m.gpr[EMU_RDX] = 1;
+	CHECK(faults(RUN(0x0f, 0x01, 0xef), 13), "wrpkru with EDX");
+	m.gpr[EMU_RCX] = 1;
+	CHECK(faults(RUN(0x0f, 0x01, 0xee), 13), "rdpkru with ECX");
+
+	m.gpr[EMU_RAX] = DATA;
+	m.gpr[EMU_RCX] = 0;
+	CHECK(faults(RUN(0x66, 0x0f, 0x38, 0x82, 0x08), 13), "invpcid at CPL 3");
+	m.emu.cpl = 0;
+	machine_poke(&m, DATA + 8, 1ull << 50, 8);
+	CHECK(faults(RUN(0x66, 0x0f, 0x38, 0x82, 0x08), 13), "an address that is not canonical");
+	m.gpr[EMU_RCX] = 1;
+	CHECK(RUN(0x66, 0x0f, 0x38, 0x82, 0x08) == EMU_DONE && m.tlb_flushes == 1, "invpcid");
+	machine_poke(&m, DATA, 5, 8);
+	CHECK(faults(RUN(0x66, 0x0f, 0x38, 0x82, 0x08), 13), "a PCID without CR4.PCIDE");
+	m.cr[4] |= 1 << 17;
+	CHECK(RUN(0x66, 0x0f, 0x38, 0x82, 0x08) == EMU_DONE && m.tlb_flushes == 2, "and with it");
+	machine_poke(&m, DATA, 0x1000, 8);
+	CHECK(faults(RUN(0x66, 0x0f, 0x38, 0x82, 0x08), 13), "a PCID that is none");
+	m.gpr[EMU_RCX] = 3;
+	CHECK(RUN(0x66, 0x0f, 0x38, 0x82, 0x08) == EMU_DONE && m.tlb_flushes == 3, "which all forget");
+	m.gpr[EMU_RCX] = 4;
+	CHECK(faults(RUN(0x66, 0x0f, 0x38, 0x82, 0x08), 13), "a kind that is none");
+	m.no_features = true;
+	m.gpr[EMU_RCX] = 2;
+	CHECK(faults(RUN(0x66, 0x0f, 0x38, 0x82, 0x08), 6), "invpcid that CPUID does not have");
+	CHECK(faults(RUN(0xf3, 0x0f, 0xc7, 0xf9), 6), "rdpid that CPUID does not have");
+	group_end();
+}
+
 static void test_alignment(void)
 {
 	group_begin("alignment checks");
@@ -391,5 +454,6 @@ void test_system(void)
 	test_tables();
 	test_interrupt_flag();
 	test_waiting_and_others();
+	test_bases_and_keys();
 	test_alignment();
 }
