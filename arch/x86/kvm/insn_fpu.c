@@ -84,13 +84,12 @@ void kvm_emu_set_vector(struct emulator *emu, unsigned int nr, const void *val, 
  */
 void kvm_emu_get_fpu(struct emulator *emu, struct emu_fpu *fpu)
 {
-	struct fxregs_state fx;
-
-	BUILD_BUG_ON(sizeof(*fpu) != sizeof(fx));
+	BUILD_BUG_ON(sizeof(*fpu) != sizeof(struct fxregs_state));
+	/* There are processors that leave alone what has no meaning. */
+	memset(fpu, 0, sizeof(*fpu));
 	fpu_begin();
-	asm volatile("fxsave64 %0" : "=m" (fx));
+	asm volatile("fxsave64 %0" : "+m" (*fpu));
 	fpregs_unlock();
-	memcpy(fpu, &fx, sizeof(fx));
 }
 
 void kvm_emu_set_fpu(struct emulator *emu, const struct emu_fpu *fpu)

@@ -213,7 +213,7 @@ u64 emu_x87_to_int(const struct emu_x87 *val, unsigned int size, unsigned int ro
 
 	if (!to_magnitude(val, rounding, &magnitude, flags) || magnitude > limit ||
 	    (magnitude == limit && !negative)) {
-		*flags = X87_IE;
+		*flags = (*flags & X87_SF) | X87_IE;
 		return limit;
 	}
 	return negative ? -magnitude : magnitude;
@@ -240,7 +240,7 @@ void emu_x87_to_bcd(const struct emu_x87 *val, u8 bcd[10], unsigned int rounding
 	u64 magnitude;
 
 	if (!to_magnitude(val, rounding, &magnitude, flags) || magnitude >= DECIMAL_LIMIT) {
-		*flags = X87_IE;
+		*flags = (*flags & X87_SF) | X87_IE;
 		__builtin_memcpy(bcd, indefinite, sizeof(indefinite));
 		return;
 	}

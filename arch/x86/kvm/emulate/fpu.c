@@ -139,6 +139,12 @@ static inline bool wide_pointers(const struct emulator *emu)
 	return emu->insn.rex & 8;
 }
 
+/* Bits of MXCSR that the processor does not have raise #GP. */
+static bool mxcsr_exists(const struct emu_fpu *fpu, u32 mxcsr)
+{
+	return !(mxcsr & ~(fpu->mxcsr_mask ? fpu->mxcsr_mask : MXCSR_MASK_OLD));
+}
+
 int emu_exec_fxsave(struct emulator *emu)
 {
 	struct emu_fpu fpu;
@@ -156,32 +162,31 @@ int emu_exec_fxsave(struct emulator *emu)
 	return emu->ops->write(emu, linear, &fpu, size, 0);
 }
 
+/* The image waits where data on their way to ports do: two of them are much for a stack. */
 int emu_exec_fxrstor(struct emulator *emu)
 {
-	struct emu_fpu fpu, image;
+	struct emu_fpu *image = (struct emu_fpu *)emu->batch, fpu;
 	unsigned int size;
 	u64 linear;
-	u32 mask;
 	int rc;
 
 	rc = begin_image(emu, &fpu, false, &size, &linear);
 	if (rc != EMU_DONE)
 		return rc;
-	rc = emu->ops->read(emu, linear, &image, FX_UNUSED, 0);
+	rc = emu->ops->read(emu, linear, image, FX_UNUSED, 0);
 	if (rc != EMU_DONE)
 		return rc;
 
-	mask = fpu.mxcsr_mask ? fpu.mxcsr_mask : MXCSR_MASK_OLD;
 	if (!(emu->ops->get_cr(emu, 4) & CR4_OSFXSR))
-		image.mxcsr = fpu.mxcsr;
-	else if (image.mxcsr & ~mask)
+		image->mxcsr = fpu.mxcsr;
+	else if (!mxcsr_exists(&fpu, image->mxcsr))
 		return emu_raise_gp0(emu);
 	if (!wide_pointers(emu)) {
-		image.fip = (u32)image.fip;
-		image.fdp = (u32)image.fdp;
+		image->fip = (u32)image->fip;
+		image->fdp = (u32)image->fdp;
 	}
-	image.mxcsr_mask = fpu.mxcsr_mask;
-	__builtin_memcpy(&fpu, &image, size);
+	image->mxcsr_mask = fpu.mxcsr_mask;
+	__builtin_memcpy(&fpu, image, size);
 	emu_x87_set_control(&fpu, fpu.fcw);
 	emu->ops->set_fpu(emu, &fpu);
 	return EMU_DONE;
@@ -201,7 +206,7 @@ int emu_exec_ldmxcsr(struct emulator *emu)
 		return rc;
 
 	emu->ops->get_fpu(emu, &fpu);
-	if (val & ~(fpu.mxcsr_mask ? fpu.mxcsr_mask : MXCSR_MASK_OLD))
+	if (!mxcsr_exists(&fpu, val))
 		return emu_raise_gp0(emu);
 	fpu.mxcsr = val;
 	emu->ops->set_fpu(emu, &fpu);

@@ -103,6 +103,14 @@ int emu_exec_mmx_to_gpr(struct emulator *emu)
 	return store(emu, gpr_size(&emu->insn), true);
 }
 
+/* MOVDQ2Q and MOVQ2DQ belong to both register files. */
+static int begin_both(struct emulator *emu, struct emu_fpu *fpu)
+{
+	int rc = emu_vector_allowed(emu);
+
+	return rc == EMU_DONE ? emu_mmx_begin(emu, fpu) : rc;
+}
+
 /* MOVDQ2Q */
 int emu_exec_mmx_from_vec(struct emulator *emu)
 {
@@ -110,9 +118,7 @@ int emu_exec_mmx_from_vec(struct emulator *emu)
 	u64 val[2];
 	int rc;
 
-	rc = emu_vector_allowed(emu);
-	if (rc == EMU_DONE)
-		rc = emu_mmx_begin(emu, &fpu);
+	rc = begin_both(emu, &fpu);
 	if (rc != EMU_DONE)
 		return rc;
 	emu->ops->get_vector(emu, emu->insn.rm, val, sizeof(val));
@@ -128,9 +134,7 @@ int emu_exec_mmx_to_vec(struct emulator *emu)
 	struct emu_fpu fpu;
 	int rc;
 
-	rc = emu_vector_allowed(emu);
-	if (rc == EMU_DONE)
-		rc = emu_mmx_begin(emu, &fpu);
+	rc = begin_both(emu, &fpu);
 	if (rc != EMU_DONE)
 		return rc;
 	val[0] = get_mmx(&fpu, emu->insn.rm);

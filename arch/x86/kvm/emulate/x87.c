@@ -198,25 +198,36 @@ static inline bool pops(const struct emu_insn *insn)
 	return (insn->reg & 7) != 2;
 }
 
+/* What is to be stored: without a register to store, what stands for a number that is none. */
+static int begin_store(struct emulator *emu, struct emu_fpu *fpu, struct emu_x87 *val, u16 *flags)
+{
+	int rc;
+
+	rc = emu_x87_begin(emu, fpu, true);
+	if (rc != EMU_DONE)
+		return rc;
+	*val = fpu->st[0];
+	*flags = 0;
+	if (is_empty(fpu, 0)) {
+		*val = emu_x87_indefinite;
+		*flags = X87_IE | X87_SF;
+	}
+	return EMU_DONE;
+}
+
 int emu_exec_fst(struct emulator *emu)
 {
 	unsigned int size = float_size(&emu->insn);
 	struct emu_x87 val;
 	struct emu_fpu fpu;
-	u16 flags = 0, ignored = 0;
+	u16 flags;
 	u64 raw;
 	int rc;
 
-	rc = emu_x87_begin(emu, &fpu, true);
+	rc = begin_store(emu, &fpu, &val, &flags);
 	if (rc != EMU_DONE)
 		return rc;
-	if (is_empty(&fpu, 0)) {
-		val = emu_x87_indefinite;
-		raw = emu_x87_to_float(&val, size, fpu.fcw, &ignored);
-		flags = X87_IE | X87_SF;
-	} else {
-		raw = emu_x87_to_float(&fpu.st[0], size, fpu.fcw, &flags);
-	}
+	raw = emu_x87_to_float(&val, size, fpu.fcw, &flags);
 	return store(emu, &fpu, &raw, size, pops(&emu->insn), flags);
 }
 
@@ -224,32 +235,11 @@ int emu_exec_fst80(struct emulator *emu)
 {
 	struct emu_x87 val;
 	struct emu_fpu fpu;
+	u16 flags;
 	int rc;
 
-	rc = emu_x87_begin(emu, &fpu, true);
-	if (rc != EMU_DONE)
-		return rc;
-	if (is_empty(&fpu, 0)) {
-		val = emu_x87_indefinite;
-		return store(emu, &fpu, &val, 10, true, X87_IE | X87_SF);
-	}
-	val = fpu.st[0];
-	return store(emu, &fpu, &val, 10, true, 0);
-}
-
-static int store_int(struct emulator *emu, struct emu_fpu *fpu, unsigned int rounding)
-{
-	unsigned int size = int_size(&emu->insn);
-	u16 flags = 0;
-	u64 raw;
-
-	if (is_empty(fpu, 0)) {
-		raw = 1ull << (8 * size - 1);
-		flags = X87_IE | X87_SF;
-	} else {
-		raw = emu_x87_to_int(&fpu->st[0], size, rounding, &flags);
-	}
-	return store(emu, fpu, &raw, size, pops(&emu->insn), flags);
+	rc = begin_store(emu, &fpu, &val, &flags);
+	return rc == EMU_DONE ? store(emu, &fpu, &val, 10, true, flags) : rc;
 }
 
 static inline unsigned int rounding_control(const struct emu_fpu *fpu)
@@ -257,42 +247,46 @@ static inline unsigned int rounding_control(const struct emu_fpu *fpu)
 	return (fpu->fcw >> 10) & 3;
 }
 
-int emu_exec_fist(struct emulator *emu)
+static int store_int(struct emulator *emu, bool truncates)
 {
+	unsigned int size = int_size(&emu->insn);
+	struct emu_x87 val;
 	struct emu_fpu fpu;
+	u16 flags;
+	u64 raw;
 	int rc;
 
-	rc = emu_x87_begin(emu, &fpu, true);
-	return rc == EMU_DONE ? store_int(emu, &fpu, rounding_control(&fpu)) : rc;
+	rc = begin_store(emu, &fpu, &val, &flags);
+	if (rc != EMU_DONE)
+		return rc;
+	raw = emu_x87_to_int(&val, size, truncates ? ROUND_ZERO : rounding_control(&fpu), &flags);
+	return store(emu, &fpu, &raw, size, pops(&emu->insn), flags);
+}
+
+int emu_exec_fist(struct emulator *emu)
+{
+	return store_int(emu, false);
 }
 
 int emu_exec_fisttp(struct emulator *emu)
 {
-	struct emu_fpu fpu;
-	int rc;
+	int rc = emu_require(emu, FEATURE_SSE3);
 
-	rc = emu_require(emu, FEATURE_SSE3);
-	if (rc == EMU_DONE)
-		rc = emu_x87_begin(emu, &fpu, true);
-	return rc == EMU_DONE ? store_int(emu, &fpu, ROUND_ZERO) : rc;
+	return rc == EMU_DONE ? store_int(emu, true) : rc;
 }
 
 int emu_exec_fbstp(struct emulator *emu)
 {
-	u16 flags = 0, ignored = 0;
+	struct emu_x87 val;
 	struct emu_fpu fpu;
 	u8 raw[10];
+	u16 flags;
 	int rc;
 
-	rc = emu_x87_begin(emu, &fpu, true);
+	rc = begin_store(emu, &fpu, &val, &flags);
 	if (rc != EMU_DONE)
 		return rc;
-	if (is_empty(&fpu, 0)) {
-		emu_x87_to_bcd(&emu_x87_indefinite, raw, ROUND_ZERO, &ignored);
-		flags = X87_IE | X87_SF;
-	} else {
-		emu_x87_to_bcd(&fpu.st[0], raw, rounding_control(&fpu), &flags);
-	}
+	emu_x87_to_bcd(&val, raw, rounding_control(&fpu), &flags);
 	return store(emu, &fpu, raw, sizeof(raw), true, flags);
 }
 
@@ -338,6 +332,7 @@ int emu_exec_fnstsw(struct emulator *emu)
 
 static void initialize(struct emu_fpu *fpu)
 {
+	emu_x87_set_top(fpu, 0);
 	fpu->fcw = FCW_INITIAL;
 	fpu->fsw = 0;
 	fpu->ftw = 0;
@@ -346,7 +341,12 @@ static void initialize(struct emu_fpu *fpu)
 	fpu->fdp = 0;
 }
 
-int emu_exec_fninit(struct emulator *emu)
+static void clear_exceptions(struct emu_fpu *fpu)
+{
+	fpu->fsw &= ~(X87_EXCEPTIONS | X87_SF | X87_ES | X87_B);
+}
+
+static int change(struct emulator *emu, void (*how)(struct emu_fpu *fpu))
 {
 	struct emu_fpu fpu;
 	int rc;
@@ -354,23 +354,19 @@ int emu_exec_fninit(struct emulator *emu)
 	rc = emu_x87_begin(emu, &fpu, false);
 	if (rc != EMU_DONE)
 		return rc;
-	emu_x87_set_top(&fpu, 0);
-	initialize(&fpu);
+	how(&fpu);
 	emu->ops->set_fpu(emu, &fpu);
 	return EMU_DONE;
 }
 
+int emu_exec_fninit(struct emulator *emu)
+{
+	return change(emu, initialize);
+}
+
 int emu_exec_fnclex(struct emulator *emu)
 {
-	struct emu_fpu fpu;
-	int rc;
-
-	rc = emu_x87_begin(emu, &fpu, false);
-	if (rc != EMU_DONE)
-		return rc;
-	fpu.fsw &= ~(X87_EXCEPTIONS | X87_SF | X87_ES | X87_B);
-	emu->ops->set_fpu(emu, &fpu);
-	return EMU_DONE;
+	return change(emu, clear_exceptions);
 }
 
 /* FNOP; and FNENI, FNDISI, FNSETPM, which have done nothing since the 80387 and do not wait. */
@@ -477,76 +473,65 @@ static unsigned int take_environment(const struct emulator *emu, struct emu_fpu 
 	return ENV_WORDS * word;
 }
 
-int emu_exec_fnstenv(struct emulator *emu)
+/* The environment, and for FNSAVE and FRSTOR ST0 to ST7 of ten bytes each behind it */
+static int store_image(struct emulator *emu, bool with_registers)
 {
 	struct emu_fpu fpu;
+	unsigned int size, i;
 	u8 buf[MAX_IMAGE];
-	unsigned int size;
 	int rc;
 
 	rc = emu_x87_begin(emu, &fpu, false);
 	if (rc != EMU_DONE)
 		return rc;
 	size = put_environment(emu, &fpu, buf);
+	for (i = 0; with_registers && i < 8; i++, size += 10)
+		__builtin_memcpy(buf + size, &fpu.st[i], 10);
 	rc = write_operand(emu, buf, size);
 	if (rc != EMU_DONE)
 		return rc;
 	/* From now on every exception is masked. */
-	emu_x87_set_control(&fpu, fpu.fcw | X87_EXCEPTIONS);
+	if (with_registers)
+		initialize(&fpu);
+	else
+		emu_x87_set_control(&fpu, fpu.fcw | X87_EXCEPTIONS);
+	emu->ops->set_fpu(emu, &fpu);
+	return EMU_DONE;
+}
+
+int emu_exec_fnstenv(struct emulator *emu)
+{
+	return store_image(emu, false);
+}
+
+int emu_exec_fnsave(struct emulator *emu)
+{
+	return store_image(emu, true);
+}
+
+static int load_image(struct emulator *emu, bool with_registers)
+{
+	struct emu_fpu fpu;
+	unsigned int size, i;
+	u8 buf[MAX_IMAGE];
+	int rc;
+
+	rc = begin_load(emu, &fpu, buf, ENV_WORDS * env_word(emu) + (with_registers ? 8 * 10 : 0));
+	if (rc != EMU_DONE)
+		return rc;
+	size = take_environment(emu, &fpu, buf);
+	for (i = 0; with_registers && i < 8; i++, size += 10)
+		__builtin_memcpy(&fpu.st[i], buf + size, 10);
 	emu->ops->set_fpu(emu, &fpu);
 	return EMU_DONE;
 }
 
 int emu_exec_fldenv(struct emulator *emu)
 {
-	struct emu_fpu fpu;
-	u8 buf[MAX_IMAGE];
-	int rc;
-
-	rc = begin_load(emu, &fpu, buf, ENV_WORDS * env_word(emu));
-	if (rc != EMU_DONE)
-		return rc;
-	take_environment(emu, &fpu, buf);
-	emu->ops->set_fpu(emu, &fpu);
-	return EMU_DONE;
-}
-
-/* The environment, then ST0 to ST7 of ten bytes each */
-int emu_exec_fnsave(struct emulator *emu)
-{
-	struct emu_fpu fpu;
-	unsigned int size, i;
-	u8 buf[MAX_IMAGE];
-	int rc;
-
-	rc = emu_x87_begin(emu, &fpu, false);
-	if (rc != EMU_DONE)
-		return rc;
-	size = put_environment(emu, &fpu, buf);
-	for (i = 0; i < 8; i++, size += 10)
-		__builtin_memcpy(buf + size, &fpu.st[i], 10);
-	rc = write_operand(emu, buf, size);
-	if (rc != EMU_DONE)
-		return rc;
-	emu_x87_set_top(&fpu, 0);
-	initialize(&fpu);
-	emu->ops->set_fpu(emu, &fpu);
-	return EMU_DONE;
+	return load_image(emu, false);
 }
 
 int emu_exec_frstor(struct emulator *emu)
 {
-	struct emu_fpu fpu;
-	unsigned int size, i;
-	u8 buf[MAX_IMAGE];
-	int rc;
-
-	rc = begin_load(emu, &fpu, buf, ENV_WORDS * env_word(emu) + 8 * 10);
-	if (rc != EMU_DONE)
-		return rc;
-	size = take_environment(emu, &fpu, buf);
-	for (i = 0; i < 8; i++, size += 10)
-		__builtin_memcpy(&fpu.st[i], buf + size, 10);
-	emu->ops->set_fpu(emu, &fpu);
-	return EMU_DONE;
+	return load_image(emu, true);
 }

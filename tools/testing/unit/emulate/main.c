@@ -12,6 +12,7 @@ int main(void)
 	test_string();
 	test_system();
 	test_vector();
+	test_x87_and_avx();
 	test_faults();
 	test_restart();
 	test_coverage();
