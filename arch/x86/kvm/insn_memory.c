@@ -264,16 +264,64 @@ int kvm_emu_probe_write(struct emulator *emu, u64 linear, unsigned int size)
 	return probe(emu, linear, size, walk_access(emu, 0) | KVM_PF_WRITE);
 }
 
+static int user_cmpxchg16b(void __user *ptr, const u64 *old, const u64 *new)
+{
+	u64 low = old[0], high = old[1];
+	int error = 0;
+	bool same;
+
+	if (!user_access_begin(ptr, 16))
+		return -EFAULT;
+	asm volatile("1:	lock cmpxchg16b %[mem]\n"
+		     CC_SET(z)
+		     "2:\n"
+		     _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_EFAULT_REG, %[error])
+		     : CC_OUT(z) (same), [error] "+r" (error), "+a" (low), "+d" (high),
+		       [mem] "+m" (*(__force u64 (*)[2])ptr)
+		     : "b" (new[0]), "c" (new[1])
+		     : "memory");
+	user_access_end();
+	return error ? error : !same;
+}
+
+static int guest_cmpxchg16b(struct kvm_vcpu *vcpu, gpa_t gpa, const u64 *old, const u64 *new)
+{
+	struct kvm_memory_slot *slot = kvm_vcpu_memslot(vcpu, gpa_to_gfn(gpa));
+	bool writable = false;
+	hva_t hva;
+	int r;
+
+	hva = kvm_vcpu_gfn_to_hva(vcpu, gpa_to_gfn(gpa), &writable);
+	if (hva == KVM_HVA_BAD || !writable)
+		return -EFAULT;
+	r = user_cmpxchg16b((void __user *)(hva + offset_in_page(gpa)), old, new);
+	if (!r && kvm_memslot_logs_dirty(slot))
+		kvm_dirty_log_mark(vcpu, slot, gpa_to_gfn(gpa));
+	return r;
+}
+
+/* As kvm_guest_cmpxchg(): 0, 1 if memory had something else, -EFAULT */
+static int guest_cmpxchg(struct kvm_vcpu *vcpu, gpa_t gpa, const void *old, const void *new,
+			 unsigned int size)
+{
+	u64 was[2] = { 0 }, want[2] = { 0 };
+
+	memcpy(was, old, size);
+	memcpy(want, new, size);
+	if (size == sizeof(was))
+		return guest_cmpxchg16b(vcpu, gpa, was, want);
+	return kvm_guest_cmpxchg(vcpu, gpa, was, want[0], size);
+}
+
 int kvm_emu_cmpxchg(struct emulator *emu, u64 linear, const void *old, const void *new,
 		    unsigned int size)
 {
 	struct kvm_x86_emulation *em = to_emulation(emu);
-	u64 was = 0, want = 0;
 	gpa_t gpa;
 	int r;
 
-	/* What no processor does atomically is not done atomically here either. */
-	if (size > 8 || (linear & (size - 1)))
+	/* Not atomic: what is not aligned, and what the processor here does not know. */
+	if (linear & (size - 1) || (size > 8 && !boot_cpu_has(X86_FEATURE_CX16)))
 		return kvm_emu_write(emu, linear, new, size, 0);
 	r = translate(emu, linear, walk_access(emu, 0) | KVM_PF_WRITE, &gpa);
 	if (r != EMU_DONE)
@@ -282,9 +330,7 @@ int kvm_emu_cmpxchg(struct emulator *emu, u64 linear, const void *old, const voi
 	if (kvm_mmu_gfn_is_mmio(em->vcpu, gpa_to_gfn(gpa)))
 		return write_device_pieces(em, gpa, new, size);
 
-	memcpy(&was, old, size);
-	memcpy(&want, new, size);
-	r = kvm_guest_cmpxchg(em->vcpu, gpa, &was, want, size);
+	r = guest_cmpxchg(em->vcpu, gpa, old, new, size);
 	if (r < 0)
 		return write_device_pieces(em, gpa, new, size);
 	if (r)
