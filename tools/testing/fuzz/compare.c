@@ -22,13 +22,13 @@
 
 #include "forms.h"
 #include "generate.h"
-#include "machine.h"
-#include "native.h"
+#include "model.h"
 
 #define FLAGS_SEEN	(FLAG_ARITH | FLAG_DF | FLAG_AC | FLAG_NT | FLAG_ID)
 #define MAX_REPORTS	20u
 #define TICK_MS		50
 #define TASK_SIZE	0x7ffffffff000ull
+#define SEEN_BYTES	(PAGE + DATA_BYTES)
 
 /* What both processes know: should the child die, the parent tells of its last case. */
 static struct shared {
@@ -42,58 +42,13 @@ static struct shared {
 static struct form forms[2][MAX_FORMS];
 static unsigned int form_count[2];
 static struct machine machines[2];
-static u8 before[DATA_BYTES], natively[DATA_BYTES];
+static u8 before[SEEN_BYTES], natively[SEEN_BYTES];
 static struct test test;
 static struct native_result native;
 static struct native_features features;
 
-#define data	((u8 *)DATA_PAGES)
-
-static void prepare_machine(struct machine *m, bool is_long)
-{
-	unsigned int i;
-
-	machine_reset(m, is_long ? EMU_LONG64 : EMU_PROT32);
-	m->emu.cpl = 3;
-	m->host_features = true;
-	m->window = (u8 *)ARENA;
-	m->window_bytes = ARENA_PAGES * PAGE;
-	m->window_page[3] = WINDOW_NONE;
-	m->window_page[4] = WINDOW_RO;
-	m->window_page[5] = WINDOW_NONE;
-	memset(m->absent, true, sizeof(m->absent));
-	m->cr[0] = 0x80050033;
-	m->cr[4] = features.avx ? 0x40600 : 0x600;
-	for (i = 0; i < 6; i++) {
-		m->seg[i].attr |= EMU_ATTR_DPL;
-		m->seg[i].selector = i == EMU_CS ? is_long ? 0x33 : 0x23 : i < EMU_FS ? 0x2b : 0;
-	}
-	m->seg[EMU_GS].base = GS_BASE;
-	m->seg[EMU_TR].attr = 0;
-	m->fpu.mxcsr_mask = features.mxcsr_mask;
-}
-
-static int emulate(struct machine *m, const struct test *t)
-{
-	unsigned int i;
-	int rc;
-
-	for (i = 0; i < EMU_GPR_COUNT; i++)
-		m->gpr[i] = t->state.gpr[i];
-	m->emu.rip = t->state.rip;
-	m->emu.rflags = t->state.rflags | FLAG_TF;
-	m->fpu = t->state.fpu;
-	m->fpu.mxcsr_mask = features.mxcsr_mask;
-	memcpy(m->ymm_high, t->state.ymm_high, sizeof(m->ymm_high));
-	memcpy(m->emu.insn.bytes, t->bytes, EMU_MAX_LENGTH);
-	m->emu.insn.available = EMU_MAX_LENGTH;
-	rc = emu_decode(&m->emu);
-	if (rc == EMU_DONE)
-		do
-			rc = emu_execute(&m->emu);
-		while (rc == EMU_AGAIN);
-	return rc;
-}
+/* What instructions may write: code too */
+#define seen		((u8 *)ARENA)
 
 /* ---- comparison ------------------------------------------------------------------------------ */
 
@@ -187,7 +142,8 @@ static enum excuse excuse_one_fault(const struct emu_fault *f)
 {
 	enum preparation p = test.form->recipe->preparation;
 
-	if ((p == MASKED || p == MMX_STORE) && native.vector == 14 && !native.stepped)
+	if ((p == MASKED || p == MMX_STORE) && !native.stepped && native.vector >= 12 &&
+	    native.vector <= 14)
 		return EXCUSE_MASKED;
 	if (p == PUSH_SEGMENT && native.stepped && (f->vector == 14 || f->vector == 17))
 		return EXCUSE_SELECTOR;
@@ -205,10 +161,10 @@ static enum excuse excuse_memory_of_fault(void)
 	if (p != ENTER && p != BRANCH)
 		return NO_EXCUSE;
 	for (i = bottom; i < sp; i++) {
-		if (i >= DATA_PAGES && i < DATA_PAGES + DATA_BYTES)
-			natively[i - DATA_PAGES] = before[i - DATA_PAGES];
+		if (i >= ARENA && i < ARENA + SEEN_BYTES)
+			natively[i - ARENA] = before[i - ARENA];
 	}
-	if (memcmp(data, natively, DATA_BYTES))
+	if (memcmp(seen, natively, SEEN_BYTES))
 		return NO_EXCUSE;
 	return p == ENTER ? EXCUSE_PARTS : EXCUSE_CALL;
 }
@@ -221,11 +177,11 @@ static enum excuse excuse_selector(const struct machine *m)
 	if (test.form->recipe->preparation != PUSH_SEGMENT)
 		return NO_EXCUSE;
 	for (i = sp + 2; i < sp + m->emu.insn.size; i++) {
-		if (i >= DATA_PAGES && i < DATA_PAGES + DATA_BYTES &&
-		    natively[i - DATA_PAGES] == before[i - DATA_PAGES] && !data[i - DATA_PAGES])
-			data[i - DATA_PAGES] = natively[i - DATA_PAGES];
+		if (i >= ARENA && i < ARENA + SEEN_BYTES &&
+		    natively[i - ARENA] == before[i - ARENA] && !seen[i - ARENA])
+			seen[i - ARENA] = natively[i - ARENA];
 	}
-	return memcmp(data, natively, DATA_BYTES) ? NO_EXCUSE : EXCUSE_SELECTOR;
+	return memcmp(seen, natively, SEEN_BYTES) ? NO_EXCUSE : EXCUSE_SELECTOR;
 }
 
 /* True if all is the same, but for what excuse says. */
@@ -255,7 +211,7 @@ static bool same_faults(const struct machine *m, int rc, enum excuse *excuse)
 			return false;
 		*excuse = EXCUSE_MMX;
 	}
-	if (!memcmp(data, natively, DATA_BYTES))
+	if (!memcmp(seen, natively, SEEN_BYTES))
 		return true;
 	*excuse = excuse_memory_of_fault();
 	return *excuse;
@@ -265,7 +221,7 @@ static bool same_results(const struct machine *m, enum excuse *excuse)
 {
 	if (m->emu.rip != native.state.rip || !same_gprs(m) || !same_fpu(m))
 		return false;
-	if (!memcmp(data, natively, DATA_BYTES))
+	if (!memcmp(seen, natively, SEEN_BYTES))
 		return true;
 	*excuse = excuse_selector(m);
 	return *excuse;
@@ -290,10 +246,10 @@ static void describe(const struct machine *m, int rc)
 			printf("  register %u: %llx -> %llx, emulated %lx\n", i, test.state.gpr[i],
 			       native.state.gpr[i], m->gpr[i]);
 	}
-	for (i = 0; i < DATA_BYTES && shown < 16; i++) {
-		if (natively[i] != data[i]) {
-			printf("  memory %lx: %x -> %x, emulated %x\n", DATA_PAGES + i, before[i],
-			       natively[i], data[i]);
+	for (i = 0; i < SEEN_BYTES && shown < 16; i++) {
+		if (natively[i] != seen[i]) {
+			printf("  memory %lx: %x -> %x, emulated %x\n", ARENA + i, before[i],
+			       natively[i], seen[i]);
 			shown++;
 		}
 	}
@@ -319,8 +275,10 @@ static void judge(const struct machine *m, int rc)
 	bool same = done ? same_results(m, &excuse) : same_faults(m, rc, &excuse);
 
 	if (!same || (wrong_flags & ~recipe->undefined)) {
-		if (shared->failures++ < MAX_REPORTS)
+		if (shared->failures++ < MAX_REPORTS) {
 			describe(m, rc);
+			fflush(stdout);
+		}
 		return;
 	}
 	if (wrong_flags)
@@ -339,7 +297,7 @@ static void mutate_memory(void)
 
 	for (i = 0; i < 8; i++) {
 		val = random64() >> below(64);
-		memcpy(data + PAGE - 160 + below(320), &val, 8);
+		memcpy((u8 *)DATA_PAGES + PAGE - 160 + below(320), &val, 8);
 	}
 }
 
@@ -357,14 +315,14 @@ static void compare_one(struct form *form, bool is_long)
 	/* rt_sigreturn leaves these as the last instruction has left them. */
 	test.state.rflags |= native.state.rflags & (FLAG_ID | FLAG_NT);
 	shared->current = test;
-	memcpy(before, data, DATA_BYTES);
 	memcpy((void *)test.state.rip, test.bytes, sizeof(test.bytes));
+	memcpy(before, seen, SEEN_BYTES);
 
 	repeats = form->recipe->preparation == STRING;
 	native_run(is_long, repeats, &test.state, &native);
-	memcpy(natively, data, DATA_BYTES);
-	memcpy(data, before, DATA_BYTES);
-	rc = emulate(m, &test);
+	memcpy(natively, seen, SEEN_BYTES);
+	memcpy(seen, before, SEEN_BYTES);
+	rc = model_run(m, &test);
 	form->tried++;
 	shared->cases++;
 	shared->faults += !native.stepped;
@@ -495,8 +453,8 @@ int main(int argc, char **argv)
 	}
 	form_count[0] = collect(false);
 	form_count[1] = collect(true);
-	prepare_machine(&machines[0], false);
-	prepare_machine(&machines[1], true);
+	model_prepare(&machines[0], false, &features);
+	model_prepare(&machines[1], true, &features);
 	test.state.fpu = machines[1].fpu;
 
 	fflush(stdout);

@@ -53,9 +53,9 @@ const struct recipe recipes[] = {
 
 	R(push, STACK), R(push_seg, PUSH_SEGMENT), R(pop, STACK), R(pop_rm, STACK),
 	R(pusha, STACK), R(popa, POP_ALL), R(pushf, STACK), R(popf, STACK),
-	R(enter, ENTER), R(leave, STACK), R(jmp, STACK), R(jmp_rm, BRANCH), R(jcc, STACK), R(loop, COUNTER), R(jcxz, COUNTER),
-	R(call, STACK), R(call_rm, BRANCH), R(ret, NEAR_RETURN), R(bound, BOUNDS),
-	R(cli, PLAIN), R(sti, PLAIN),
+	R(enter, ENTER), R(leave, STACK), R(jmp, STACK), R(jmp_rm, BRANCH), R(jcc, STACK),
+	R(loop, COUNTER), R(jcxz, COUNTER), R(call, STACK), R(call_rm, BRANCH),
+	R(ret, NEAR_RETURN), R(bound, BOUNDS), R(cli, PLAIN), R(sti, PLAIN),
 
 	U(andn, PLAIN, AF | PF, "ANDN: AF and PF flags are undefined."),
 	U(bls, PLAIN, AF | PF, "BLSI/BLSMSK/BLSR: AF and PF flags are undefined."),

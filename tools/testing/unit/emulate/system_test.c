@@ -254,7 +254,8 @@ static void test_bases_and_keys(void)
 	machine_poke(&m, DATA, 0x1000, 8);
 	CHECK(faults(RUN(0x66, 0x0f, 0x38, 0x82, 0x08), 13), "a PCID that is none");
 	m.gpr[EMU_RCX] = 3;
-	CHECK(RUN(0x66, 0x0f, 0x38, 0x82, 0x08) == EMU_DONE && m.tlb_flushes == 3, "which all forget");
+	CHECK(RUN(0x66, 0x0f, 0x38, 0x82, 0x08) == EMU_DONE && m.tlb_flushes == 3,
+	      "which all forget");
 	m.gpr[EMU_RCX] = 4;
 	CHECK(faults(RUN(0x66, 0x0f, 0x38, 0x82, 0x08), 13), "a kind that is none");
 	m.no_features = true;

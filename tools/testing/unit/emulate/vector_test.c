@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * x87 and AVX by tables of known results: what each format is in a register and in memory, and where
- * the halves of a vector go. Every operand and rounding is the comparison's, in tools/testing/fuzz.
+ * x87 and AVX by tables of known results: what each format is in a register and in memory, and
+ * where the halves of a vector go. Every operand and rounding is the comparison's, in
+ * tools/testing/fuzz.
  */
 #include <string.h>
 
@@ -39,10 +40,12 @@ static const struct x87_case x87_loads[] = {
 	{ "fld m32, -0.0", { 0xd9, 0x00 }, { 0, 0, 0, 0x80 }, 0, 0x8000 },
 	{ "fld m32, infinity", { 0xd9, 0x00 }, { 0, 0, 0x80, 0x7f }, 1ull << 63, 0x7fff },
 	{ "fld m32, denormal", { 0xd9, 0x00 }, { 1 }, 1ull << 63, 0x3fff - 149, DE },
-	{ "fld m32, signalling", { 0xd9, 0x00 }, { 1, 0, 0x80, 0x7f }, 0xc000010000000000, 0x7fff, IE },
+	{ "fld m32, signalling", { 0xd9, 0x00 }, { 1, 0, 0x80, 0x7f },
+	  0xc000010000000000, 0x7fff, IE },
 	{ "fld m64, 1.5", { 0xdd, 0x00 }, { 0, 0, 0, 0, 0, 0, 0xf8, 0x3f }, 3ull << 62, 0x3fff },
 	{ "fld m64, -2.0", { 0xdd, 0x00 }, { 0, 0, 0, 0, 0, 0, 0, 0xc0 }, 1ull << 63, 0xc000 },
-	{ "fld m80", { 0xdb, 0x28 }, { 1, 2, 3, 4, 5, 6, 7, 8, 9, 0x40 }, 0x0807060504030201, 0x4009 },
+	{ "fld m80", { 0xdb, 0x28 }, { 1, 2, 3, 4, 5, 6, 7, 8, 9, 0x40 },
+	  0x0807060504030201, 0x4009 },
 	{ "fild m16, -1", { 0xdf, 0x00 }, { 0xff, 0xff }, 1ull << 63, 0xbfff },
 	{ "fild m32, 5", { 0xdb, 0x00 }, { 5 }, 5ull << 61, 0x4001 },
 	{ "fild m64, 2^62", { 0xdf, 0x28 }, { 0, 0, 0, 0, 0, 0, 0, 0x40 }, 1ull << 63, 0x403d },
@@ -54,18 +57,22 @@ static const struct x87_case x87_loads[] = {
 /* From ST0, which is popped unless the name says otherwise */
 static const struct x87_case x87_stores[] = {
 	{ "fst m32, 1.0, no pop", { 0xd9, 0x10 }, { 0, 0, 0x80, 0x3f }, 1ull << 63, 0x3fff },
-	{ "fstp m32, 1/3", { 0xd9, 0x18 }, { 0xab, 0xaa, 0xaa, 0x3e }, 0xaaaaaaaaaaaaaaab, 0x3ffd, PE | C1 },
-	{ "fstp m32, 1/3 down", { 0xd9, 0x18 }, { 0xaa, 0xaa, 0xaa, 0x3e }, 0xaaaaaaaaaaaaaaab, 0x3ffd,
-	  PE, X87_DOWN },
-	{ "fstp m32, too large", { 0xd9, 0x18 }, { 0, 0, 0x80, 0x7f }, 1ull << 63, 0x4fff, OE | PE | C1 },
+	{ "fstp m32, 1/3", { 0xd9, 0x18 }, { 0xab, 0xaa, 0xaa, 0x3e },
+	  0xaaaaaaaaaaaaaaab, 0x3ffd, PE | C1 },
+	{ "fstp m32, 1/3 down", { 0xd9, 0x18 }, { 0xaa, 0xaa, 0xaa, 0x3e },
+	  0xaaaaaaaaaaaaaaab, 0x3ffd, PE, X87_DOWN },
+	{ "fstp m32, too large", { 0xd9, 0x18 }, { 0, 0, 0x80, 0x7f },
+	  1ull << 63, 0x4fff, OE | PE | C1 },
 	{ "fstp m64, -2.0", { 0xdd, 0x18 }, { 0, 0, 0, 0, 0, 0, 0, 0xc0 }, 1ull << 63, 0xc000 },
-	{ "fstp m80", { 0xdb, 0x38 }, { 1, 2, 3, 4, 5, 6, 7, 8, 9, 0x40 }, 0x0807060504030201, 0x4009 },
+	{ "fstp m80", { 0xdb, 0x38 }, { 1, 2, 3, 4, 5, 6, 7, 8, 9, 0x40 },
+	  0x0807060504030201, 0x4009 },
 	{ "fistp m16, 2.5", { 0xdf, 0x18 }, { 2 }, 5ull << 61, 0x4000, PE },
 	{ "fistp m16, 2.5 up", { 0xdf, 0x18 }, { 3 }, 5ull << 61, 0x4000, PE | C1, X87_UP },
 	{ "fisttp m16, 2.5 up", { 0xdf, 0x08 }, { 2 }, 5ull << 61, 0x4000, PE, X87_UP },
 	{ "fistp m16, 40000", { 0xdf, 0x18 }, { 0, 0x80 }, 0x9c40ull << 48, 0x400e, IE },
 	{ "fistp m32, 40000", { 0xdb, 0x18 }, { 0x40, 0x9c }, 0x9c40ull << 48, 0x400e },
-	{ "fistp m64, -1", { 0xdf, 0x38 }, { 255, 255, 255, 255, 255, 255, 255, 255 }, 1ull << 63, 0xbfff },
+	{ "fistp m64, -1", { 0xdf, 0x38 }, { 255, 255, 255, 255, 255, 255, 255, 255 },
+	  1ull << 63, 0xbfff },
 	{ "fbstp 12", { 0xdf, 0x30 }, { 0x12 }, 3ull << 62, 0x4002 },
 	{ "fbstp infinity", { 0xdf, 0x30 }, { [7] = 0xc0, 0xff, 0xff }, 1ull << 63, 0x7fff, IE },
 };
@@ -126,7 +133,8 @@ static void test_x87_control(void)
 	begin_x87(&one);
 	machine_poke(&m, DATA, 0x0f7f, 2);
 	CHECK(RUN(0xd9, 0x28) == EMU_DONE && m.fpu.fcw == X87_ZERO, "fldcw");
-	CHECK(RUN(0xd9, 0x78, 8) == EMU_DONE && machine_peek(&m, DATA + 8, 2) == X87_ZERO, "fnstcw");
+	CHECK(RUN(0xd9, 0x78, 8) == EMU_DONE && machine_peek(&m, DATA + 8, 2) == X87_ZERO,
+	      "fnstcw");
 	m.fpu.fsw = 0x3841;
 	CHECK(RUN(0xdd, 0x78, 8) == EMU_DONE && machine_peek(&m, DATA + 8, 2) == 0x3841, "fnstsw");
 	CHECK(RUN(0xdf, 0xe0) == EMU_DONE && (u16)m.gpr[EMU_RAX] == 0x3841, "fnstsw ax");
@@ -171,14 +179,15 @@ static void test_images(void)
 	CHECK(RUN(0x0f, 0xae, 0x58, 8) == EMU_DONE && machine_peek(&m, DATA + 16, 4) == 0x3f80,
 	      "stmxcsr");
 	machine_poke(&m, DATA + 8, 0x80000000, 4);
-	CHECK(RUN(0x0f, 0xae, 0x10) == EMU_FAULT && m.emu.fault.vector == 13, "and one that is none");
+	CHECK(RUN(0x0f, 0xae, 0x10) == EMU_FAULT && m.emu.fault.vector == 13,
+	      "and one that is none");
 }
 
 /* ---- AVX ------------------------------------------------------------------------------------- */
 
 /*
- * Sources and results as strings of digits, one for four bytes: 0 is zero, 1 to 8 memory from [rax],
- * a to h ymm1, A to H ymm2, which is the operand in vvvv.
+ * Sources and results as strings of digits, one for four bytes: 0 is zero, 1 to 8 memory from
+ * [rax], a to h ymm1, A to H ymm2, which is the operand in vvvv.
  */
 struct avx_case {
 	const char *name;
