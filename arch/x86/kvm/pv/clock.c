@@ -11,6 +11,7 @@
  */
 #include <linux/clocksource_ids.h>
 #include <linux/timekeeping.h>
+#include <linux/uaccess.h>
 #include <asm/pvclock.h>
 #include <asm/tsc.h>
 
@@ -101,14 +102,19 @@ static bool tscs_in_step(struct kvm *kvm)
 
 /* ---- the guest's pages ----------------------------------------------------------------------- */
 
-static bool page_wanted(struct kvm_vcpu *vcpu)
+static bool own_page_wanted(struct kvm_vcpu *vcpu)
 {
 	return vcpu->arch.clock.msr & KVM_MSR_ENABLED;
 }
 
-static gpa_t page_address_of(struct kvm_vcpu *vcpu)
+static struct kvm_place own_page(struct kvm_vcpu *vcpu)
 {
-	return vcpu->arch.clock.msr & ~(u64)KVM_MSR_ENABLED;
+	return (struct kvm_place) { .address = vcpu->arch.clock.msr & ~(u64)KVM_MSR_ENABLED };
+}
+
+static bool page_wanted(struct kvm_vcpu *vcpu)
+{
+	return own_page_wanted(vcpu);
 }
 
 /* What the page shows when the host's TSC is @host_tsc. */
@@ -148,7 +154,6 @@ static bool fill_page(struct kvm_vcpu *vcpu, struct pvclock_vcpu_time_info *page
 	raw_spin_lock(&clock->lock);
 	host_moment_take(&m);
 	changed = clock_settle(clock, &m);
-	page->flags &= PVCLOCK_GUEST_STOPPED;
 	if (clock->shared) {
 		c->tsc = clock->tsc;
 		c->ns = clock->ns;
@@ -171,80 +176,100 @@ static bool fill_page(struct kvm_vcpu *vcpu, struct pvclock_vcpu_time_info *page
 	return changed;
 }
 
-/*
- * Readers look at the version before and after, and other vcpus may be reading: it is odd while
- * the rest changes. A guest that gave an address where there is no memory gets no clock.
- */
-static void write_page(struct kvm_vcpu *vcpu, struct pvclock_vcpu_time_info *page)
+int kvm_place_read(struct kvm *kvm, struct kvm_place from, void *data, unsigned int len)
 {
-	gpa_t gpa = page_address_of(vcpu);
+	if (!from.user)
+		return kvm_vm_guest_read(kvm, from.address, data, len);
+	return copy_from_user(data, (void __user *)from.address, len) ? -EFAULT : 0;
+}
 
-	if (kvm_guest_write(vcpu, gpa, &page->version, sizeof(page->version)))
-		return;
+int kvm_place_write(struct kvm *kvm, struct kvm_place to, const void *data, unsigned int len)
+{
+	if (!to.user)
+		return kvm_vm_guest_write(kvm, to.address, data, len);
+	return copy_to_user((void __user *)to.address, data, len) ? -EFAULT : 0;
+}
+
+/*
+ * What begins with a version is written, and then goes on to the next one, which is even. Readers look
+ * at the version before and after, and other vcpus may be reading: it is odd while the rest changes.
+ * A guest that gave an address where there is no memory gets no clock.
+ */
+static int write_versioned(struct kvm *kvm, struct kvm_place at, void *data, unsigned int len)
+{
+	u32 *version = data;
+
+	if (kvm_place_write(kvm, at, version, sizeof(*version)))
+		return -EFAULT;
 	smp_wmb();
-	if (kvm_guest_write(vcpu, gpa, page, sizeof(*page)))
-		return;
+	if (kvm_place_write(kvm, at, data, len))
+		return -EFAULT;
 	smp_wmb();
-	page->version++;
-	kvm_guest_write(vcpu, gpa, &page->version, sizeof(page->version));
+	++*version;
+	return kvm_place_write(kvm, at, version, sizeof(*version));
+}
+
+/* The version goes on from what is there, which may be another host's; so does a flag. */
+static void write_page(struct kvm_vcpu *vcpu, struct kvm_place at,
+		       const struct pvclock_vcpu_time_info *reading, bool stopped)
+{
+	struct pvclock_vcpu_time_info page, old;
+
+	if (kvm_place_read(vcpu->kvm, at, &old, sizeof(old)))
+		return;
+	page = *reading;
+	page.version = (old.version + 1) | 1;
+	page.flags |= old.flags & PVCLOCK_GUEST_STOPPED;
+	if (stopped)
+		page.flags |= PVCLOCK_GUEST_STOPPED;
+	write_versioned(vcpu->kvm, at, &page, sizeof(page));
 }
 
 void kvm_clock_update(struct kvm_vcpu *vcpu)
 {
-	struct pvclock_vcpu_time_info page;
+	struct pvclock_vcpu_time_info reading = { };
 	unsigned long flags;
 	bool changed;
 
 	if (!page_wanted(vcpu))
 		return;
 	kvm_srcu_lock(vcpu);
-	/* The version goes on from what is there, which may be another host's; so does a flag. */
-	if (kvm_guest_read(vcpu, page_address_of(vcpu), &page, sizeof(page)))
-		return;
-	page.version = (page.version + 1) | 1;
-
 	local_irq_save(flags);
-	changed = fill_page(vcpu, &page);
+	changed = fill_page(vcpu, &reading);
 	local_irq_restore(flags);
 
-	if (vcpu->arch.clock.stopped)
-		page.flags |= PVCLOCK_GUEST_STOPPED;
-	vcpu->arch.clock.stopped = false;
-	write_page(vcpu, &page);
+	if (own_page_wanted(vcpu)) {
+		write_page(vcpu, own_page(vcpu), &reading, vcpu->arch.clock.stopped);
+		vcpu->arch.clock.stopped = false;
+	}
 	if (changed)
 		kvm_request_all(vcpu->kvm, KVM_REQ_CLOCK);
 }
 
-/* The time of day when the clock was 0, in the same protocol. */
-static void write_wall_clock(struct kvm_vcpu *vcpu, gpa_t gpa)
+int kvm_clock_write_wall(struct kvm *kvm, struct kvm_place at, const struct kvm_place *high)
 {
-	struct kvm_vm_clock *clock = &vcpu->kvm->arch.clock;
+	struct kvm_vm_clock *clock = &kvm->arch.clock;
 	struct pvclock_wall_clock wall;
 	struct host_moment m;
 	unsigned long flags;
-	u32 nsec;
+	u32 nsec, sec_high;
+	u64 sec;
 
-	if (!gpa)
-		return;
-	kvm_srcu_lock(vcpu);
-	if (kvm_guest_read(vcpu, gpa, &wall.version, sizeof(wall.version)))
-		return;
+	if (kvm_place_read(kvm, at, &wall.version, sizeof(wall.version)))
+		return -EFAULT;
 	raw_spin_lock_irqsave(&clock->lock, flags);
 	host_moment_take(&m);
 	m.real -= clock_at(clock, &m);
 	raw_spin_unlock_irqrestore(&clock->lock, flags);
 
+	sec = div_u64_rem(m.real, NSEC_PER_SEC, &nsec);
 	wall.version = (wall.version + 1) | 1;
-	wall.sec = div_u64_rem(m.real, NSEC_PER_SEC, &nsec);
+	wall.sec = sec;
 	wall.nsec = nsec;
-	if (kvm_guest_write(vcpu, gpa, &wall.version, sizeof(wall.version)))
-		return;
-	smp_wmb();
-	if (kvm_guest_write(vcpu, gpa, &wall, sizeof(wall)))
-		return;
-	smp_wmb();
-	wall.version++;
-	kvm_guest_write(vcpu, gpa, &wall.version, sizeof(wall.version));
+	sec_high = upper_32_bits(sec);
+	if (high && kvm_place_write(kvm, *high, &sec_high, sizeof(sec_high)))
+		return -EFAULT;
+	return write_versioned(kvm, at, &wall, sizeof(wall));
 }
 
 /* ---- when pages change ----------------------------------------------------------------------- */
@@ -322,13 +347,21 @@ void kvm_clock_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data)
 
 	if (index != MSR_KVM_SYSTEM_TIME && index != MSR_KVM_SYSTEM_TIME_NEW) {
 		WRITE_ONCE(clock->wall_msr, data);
-		write_wall_clock(vcpu, data);
+		if (data) {
+			kvm_srcu_lock(vcpu);
+			kvm_clock_write_wall(vcpu->kvm, (struct kvm_place) { .address = data },
+					     NULL);
+		}
 		return;
 	}
 	vcpu->arch.clock.msr = data;
-	if (!page_wanted(vcpu))
-		return;
-	WRITE_ONCE(clock->used, true);
+	if (own_page_wanted(vcpu))
+		kvm_clock_page_added(vcpu);
+}
+
+void kvm_clock_page_added(struct kvm_vcpu *vcpu)
+{
+	WRITE_ONCE(vcpu->kvm->arch.clock.used, true);
 	kvm_request(vcpu, KVM_REQ_CLOCK);
 }
 
@@ -385,6 +418,20 @@ int kvm_clock_set(struct kvm *kvm, const struct kvm_clock_data *data)
 	return 0;
 }
 
+u64 kvm_clock_now(struct kvm *kvm)
+{
+	struct kvm_vm_clock *clock = &kvm->arch.clock;
+	struct host_moment m;
+	unsigned long flags;
+	u64 now;
+
+	raw_spin_lock_irqsave(&clock->lock, flags);
+	host_moment_take(&m);
+	now = clock_at(clock, &m);
+	raw_spin_unlock_irqrestore(&clock->lock, flags);
+	return now;
+}
+
 bool kvm_clock_pair(struct kvm_vcpu *vcpu, struct kvm_clock_pairing *pairing)
 {
 	struct host_moment m;
@@ -404,7 +451,7 @@ bool kvm_clock_pair(struct kvm_vcpu *vcpu, struct kvm_clock_pairing *pairing)
 
 int kvm_clock_guest_stopped(struct kvm_vcpu *vcpu)
 {
-	if (!page_wanted(vcpu))
+	if (!own_page_wanted(vcpu))
 		return -EINVAL;
 	vcpu->arch.clock.stopped = true;
 	kvm_request(vcpu, KVM_REQ_CLOCK);

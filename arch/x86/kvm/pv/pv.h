@@ -39,6 +39,13 @@ void kvm_pv_vm_init(struct kvm *kvm);
 void kvm_pv_vcpu_init(struct kvm_vcpu *vcpu);
 void kvm_pv_reset(struct kvm_vcpu *vcpu);
 
+/* ---- places in memory that guest and host share ---------------------------------------------- */
+
+struct kvm_place {
+	u64 address;		/* of the guest's, in address space 0 */
+	bool user;		/* of the owner's instead, in user space */
+};
+
 /* ---- clock.c --------------------------------------------------------------------------------- */
 
 void kvm_clock_vm_init(struct kvm *kvm);
@@ -55,6 +62,16 @@ void kvm_clock_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data);
 void kvm_clock_get(struct kvm *kvm, struct kvm_clock_data *data);	/* KVM_GET_CLOCK */
 int kvm_clock_set(struct kvm *kvm, const struct kvm_clock_data *data);	/* KVM_SET_CLOCK */
 int kvm_clock_guest_stopped(struct kvm_vcpu *vcpu);			/* KVM_KVMCLOCK_CTRL */
+u64 kvm_clock_now(struct kvm *kvm);	/* any context */
+/* Somebody but the MSR has given the vcpu a page. Owner. */
+void kvm_clock_page_added(struct kvm_vcpu *vcpu);
+/*
+ * The time of day when the clock was 0, at @at; bits 63:32 of its seconds at @high. 0 / -EFAULT. srcu.
+ */
+int kvm_clock_write_wall(struct kvm *kvm, struct kvm_place at, const struct kvm_place *high);
+/* Copies; may sleep unless page faults are disabled. 0 / -EFAULT. srcu. */
+int kvm_place_read(struct kvm *kvm, struct kvm_place from, void *data, unsigned int len);
+int kvm_place_write(struct kvm *kvm, struct kvm_place to, const void *data, unsigned int len);
 /* The time of day and the guest's TSC at one moment; false: the host's clock is not the TSC. */
 bool kvm_clock_pair(struct kvm_vcpu *vcpu, struct kvm_clock_pairing *pairing);
 
