@@ -15,6 +15,7 @@
 #include "irqchip/irqchip.h"
 #include "mmu/mmu.h"
 #include "pv/pv.h"
+#include "pv/xen.h"
 #include "x86.h"
 
 /* Old behaviour that KVM_CAP_DISABLE_QUIRKS2 knows of in this version of the ABI. */
@@ -97,6 +98,8 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 		return 1;
 	case KVM_CAP_EXIT_HYPERCALL:
 		return EXIT_HYPERCALLS;
+	case KVM_CAP_XEN_HVM:
+		return kvm_xen_offered();
 	case KVM_CAP_STEAL_TIME:
 		return kvm_steal_time_offered();
 	case KVM_CAP_XCRS:
@@ -416,6 +419,11 @@ long kvm_arch_vm_ioctl(struct kvm *kvm, unsigned int ioctl, unsigned long arg)
 					     -ENOTTY;
 	case KVM_SET_CLOCK:
 		return vm_set_clock(kvm, (void __user *)arg);
+	case KVM_XEN_HVM_CONFIG:
+	case KVM_XEN_HVM_GET_ATTR:
+	case KVM_XEN_HVM_SET_ATTR:
+	case KVM_XEN_HVM_EVTCHN_SEND:
+		return kvm_xen_vm_ioctl(kvm, ioctl, (void __user *)arg);
 	default:
 		return kvm_irqchip_ioctl(kvm, ioctl, arg);
 	}
@@ -648,6 +656,9 @@ long kvm_arch_vcpu_ioctl(struct kvm_vcpu *vcpu, unsigned int ioctl, unsigned lon
 	case KVM_GET_DEVICE_ATTR:
 	case KVM_SET_DEVICE_ATTR:
 		return vcpu_attr(vcpu, ioctl, argp);
+	case KVM_XEN_VCPU_GET_ATTR:
+	case KVM_XEN_VCPU_SET_ATTR:
+		return kvm_xen_vcpu_ioctl(vcpu, ioctl, argp);
 	default:
 		return vcpu_arg_ioctl(vcpu, ioctl, argp);
 	}

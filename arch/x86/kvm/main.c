@@ -14,6 +14,7 @@
 #include "irqchip/irqchip.h"
 #include "mmu/mmu.h"
 #include "pv/pv.h"
+#include "pv/xen.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -179,6 +180,7 @@ int kvm_arch_vm_create(struct kvm *kvm, unsigned long type)
 	kvm_mmu_vm_init(kvm);
 	kvm_tsc_vm_init(kvm);
 	kvm_pv_vm_init(kvm);
+	kvm_xen_vm_init(kvm);
 	kvm_lapic_vm_init(kvm);
 	return kvm_x86_ops.vm_create(kvm);
 }
@@ -195,5 +197,6 @@ void kvm_arch_vm_destroy(struct kvm *kvm)
 	kvm_mmu_vm_destroy(kvm);
 	kvm_mmu_free_fixed_pages(kvm);
 	kvm_msr_filter_destroy(kvm);
+	kvm_xen_vm_destroy(kvm);
 	kvm_x86_ops.vm_destroy(kvm);
 }

@@ -18,6 +18,7 @@
 #include "cpu/regs.h"
 #include "irqchip/irqchip.h"
 #include "pv/pv.h"
+#include "pv/xen.h"
 #include "trace.h"
 
 /* ---- requests ------------------------------------------------------------------------------------- */
@@ -64,6 +65,8 @@ static int serve_requests(struct kvm_vcpu *vcpu)
 		kvm_lapic_timer_fired(vcpu);
 	if (kvm_request_take(vcpu, KVM_REQ_ASYNC_PF))
 		kvm_apf_deliver(vcpu);
+	if (kvm_request_take(vcpu, KVM_REQ_XEN))
+		kvm_xen_serve(vcpu);
 	if (kvm_request_take(vcpu, KVM_REQ_REPORT_TPR)) {
 		vcpu->run->exit_reason = KVM_EXIT_TPR_ACCESS;
 		return 0;
@@ -196,6 +199,8 @@ static int wait_once(struct kvm_vcpu *vcpu)
 	kvm_vcpu_halt(vcpu);
 	if (kvm_request_take(vcpu, KVM_REQ_ASYNC_PF))
 		kvm_apf_deliver(vcpu);
+	if (kvm_request_take(vcpu, KVM_REQ_XEN))
+		kvm_xen_serve(vcpu);
 	kvm_lapic_take_signals(vcpu);
 	return 1;
 }
@@ -240,6 +245,8 @@ static int run_loop(struct kvm_vcpu *vcpu)
 	vcpu->arch.note_quiescent = true;
 	if (READ_ONCE(vcpu->run->request_interrupt_window))
 		kvm_request(vcpu, KVM_REQ_EVENT);
+	if (kvm_xen_used(vcpu->kvm))
+		kvm_xen_run_begins(vcpu);
 	for (;;) {
 		if (unlikely(__xfer_to_guest_mode_work_pending())) {
 			vcpu->arch.note_quiescent = true;
@@ -333,12 +340,14 @@ void kvm_arch_vcpu_load(struct kvm_vcpu *vcpu, int cpu)
 	vendor(vcpu_load)(vcpu, cpu);
 	kvm_clock_vcpu_load(vcpu, cpu);
 	kvm_steal_time_load(vcpu);
+	kvm_xen_load(vcpu);
 	kvm_tsc_vcpu_load(vcpu, cpu);
 }
 
 void kvm_arch_vcpu_put(struct kvm_vcpu *vcpu)
 {
 	kvm_steal_time_put(vcpu);
+	kvm_xen_put(vcpu);
 	vendor(vcpu_put)(vcpu);
 	kvm_tsc_vcpu_put(vcpu);
 }
@@ -350,7 +359,7 @@ static bool has_reason(struct kvm_vcpu *vcpu)
 	while (kvm_request_take(vcpu, KVM_REQ_LAPIC_TIMER))
 		kvm_lapic_timer_fired(vcpu);
 	return kvm_vcpu_has_events(vcpu) || READ_ONCE(vcpu->arch.lapic->signals) ||
-	       kvm_request_test(vcpu, KVM_REQ_ASYNC_PF) ||
+	       kvm_request_test(vcpu, KVM_REQ_ASYNC_PF) || kvm_xen_has_reason(vcpu) ||
 	       ((vcpu->arch.rflags & X86_EFLAGS_IF) && kvm_irq_waiting(vcpu));
 }
 
@@ -363,7 +372,8 @@ bool kvm_arch_vcpu_runnable(struct kvm_vcpu *vcpu)
 {
 	switch (vcpu->arch.mp_state) {
 	case KVM_MP_STATE_RUNNABLE:
-		return likely(!vcpu->arch.apf.waiting) || has_reason(vcpu);
+		return likely(!vcpu->arch.apf.waiting && !vcpu->arch.xen.polling) ||
+		       has_reason(vcpu);
 	case KVM_MP_STATE_HALTED:
 		return has_reason(vcpu) || READ_ONCE(vcpu->arch.pv.unhalted);
 	default:
@@ -483,6 +493,7 @@ int kvm_arch_vcpu_create(struct kvm_vcpu *vcpu)
 
 	kvm_msr_vcpu_init(vcpu);
 	kvm_pv_vcpu_init(vcpu);
+	kvm_xen_vcpu_init(vcpu);
 	kvm_cpuid_vcpu_init(vcpu);
 	if (kvm_has_irqchip(vcpu->kvm)) {
 		r = kvm_lapic_create(vcpu);
@@ -518,6 +529,7 @@ void kvm_arch_vcpu_postcreate(struct kvm_vcpu *vcpu)
 
 void kvm_arch_vcpu_destroy(struct kvm_vcpu *vcpu)
 {
+	kvm_xen_vcpu_destroy(vcpu);
 	kvm_lapic_destroy(vcpu);
 	kvm_x86_ops.vcpu_destroy(vcpu);
 	kvm_emulation_free(vcpu);

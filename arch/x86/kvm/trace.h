@@ -220,6 +220,28 @@ TRACE_EVENT(kvm_hypercall,
 		  __entry->a0, __entry->a1, __entry->a2, __entry->a3)
 );
 
+TRACE_EVENT(kvm_xen_hypercall,
+	TP_PROTO(u8 cpl, unsigned long nr, const unsigned long *a),
+	TP_ARGS(cpl, nr, a),
+
+	TP_STRUCT__entry(
+		__field(u8, cpl) __field(unsigned long, nr)
+		__field(unsigned long, a0) __field(unsigned long, a1) __field(unsigned long, a2)
+		__field(unsigned long, a3) __field(unsigned long, a4) __field(unsigned long, a5)
+	),
+
+	TP_fast_assign(
+		__entry->a0 = a[0]; __entry->a1 = a[1]; __entry->a2 = a[2];
+		__entry->a3 = a[3]; __entry->a4 = a[4]; __entry->a5 = a[5];
+		__entry->nr = nr;
+		__entry->cpl = cpl;
+	),
+
+	TP_printk("cpl %d nr 0x%lx a0 0x%lx a1 0x%lx a2 0x%lx a3 0x%lx a4 0x%lx a5 %lx",
+		  __entry->cpl, __entry->nr, __entry->a0, __entry->a1, __entry->a2, __entry->a3,
+		  __entry->a4, __entry->a5)
+);
+
 /* The guest has ended an interrupt without an exit. */
 TRACE_EVENT(kvm_pv_eoi,
 	TP_PROTO(u32 apicid, int vector),

@@ -50,6 +50,7 @@ struct kvm_x86_emulation;
 #define KVM_REQ_INTERCEPTS	(KVM_REQ_ARCH_BASE + 7)	/* recompute the vendor's MSR intercepts */
 #define KVM_REQ_CLOCK		(KVM_REQ_ARCH_BASE + 9)	/* write the guest's clock page */
 #define KVM_REQ_STEAL_TIME	(KVM_REQ_ARCH_BASE + 10) /* tell the guest how long it waited */
+#define KVM_REQ_XEN		(KVM_REQ_ARCH_BASE + 11) /* pv/xen.c: timer, events, runstate */
 
 /* ---- registers -------------------------------------------------------------------------------- */
 
@@ -280,6 +281,42 @@ struct kvm_vcpu_apf {
 	bool wake_all;			/* tell the guest to look after all its pages */
 };
 
+/*
+ * Xen guests (pv/xen*.c). Addresses are XEN_NOWHERE, or as in pv/xen.h; who reads one holds kvm->srcu.
+ */
+struct kvm_vm_xen {
+	struct mutex lock;		/* changes */
+	bool used;			/* counted in the key; never false again */
+	bool long_mode;			/* the guest's longs have 64 bits */
+	bool runstate_update_flag;
+	u8 upcall_vector;		/* 0: none */
+	u32 version;			/* what the guest is told to run on; 0: userspace answers */
+	u64 shared_info;
+	struct kvm_xen_hvm_config config;
+	struct xarray outbound;		/* struct xen_outbound by the port that the guest sends on */
+};
+
+struct kvm_vcpu_xen {
+	u64 info, time_info, runstate_area;	/* written by the owner */
+	u64 pending_sel;		/* words of event bits to be told of; atomic bits, anybody's */
+	u32 vcpu_id;			/* in the guest's eyes */
+	u8 upcall_vector;		/* of the local APIC; 0: none */
+	bool info_present;		/* info could be read lately */
+	bool polling;			/* in SCHEDOP_poll; owner */
+	bool poll_event;		/* something came up; set by anybody */
+	bool poll_timeout;
+	bool timer_fired;
+	u32 timer_port;			/* 0: the guest's timer is userspace's */
+	u64 timer_expires;		/* of the guest's clock; 0: not armed */
+	struct hrtimer timer, poll_timer;
+	unsigned long hypercall_rip;
+	/* How long it has been in which state, up to entry_time of the guest's clock; the owner's. */
+	u32 runstate;
+	u64 entry_time, times[4];
+	u64 run_delay;			/* of the thread, as accounted so far */
+	struct pid *thread;		/* to compare with, no reference */
+};
+
 #define KVM_POLL_CONTROL_HOST	BIT_ULL(0)	/* the host may poll when the vcpu halts */
 
 /* ---- vcpu --------------------------------------------------------------------------------------- */
@@ -347,6 +384,7 @@ struct kvm_vcpu_arch {
 	struct kvm_vcpu_pv pv;		/* pv/features.c */
 	struct kvm_vcpu_pv_eoi pv_eoi;	/* pv/eoi.c */
 	struct kvm_vcpu_apf apf;	/* pv/async_pf.c */
+	struct kvm_vcpu_xen xen;	/* pv/xen.c */
 
 	/* other MSRs that live in memory (cpu/msr.c) */
 	u64 ia32_misc_enable;
@@ -423,6 +461,7 @@ struct kvm_arch {
 	u64 tsc_offset;			/* of the last of them */
 	bool tsc_user_set;		/* it was userspace's */
 	struct kvm_vm_clock clock;
+	struct kvm_vm_xen xen;
 	u64 exit_hypercalls;		/* KVM_CAP_EXIT_HYPERCALL: those that are userspace's */
 	u64 migration_control;		/* MSR_KVM_MIGRATION_CONTROL */
 };

@@ -13,6 +13,7 @@
 #include "../x86.h"
 #include "../irqchip/irqchip.h"
 #include "../pv/pv.h"
+#include "../pv/xen.h"
 #include "regs.h"
 #include "../trace.h"
 
@@ -321,6 +322,7 @@ int kvm_inject_events(struct kvm_vcpu *vcpu)
 	bool busy;
 
 	kvm_pv_eoi_settle(vcpu);
+	kvm_xen_upcall_look(vcpu);
 	busy = inject_again(vcpu);
 	vcpu->arch.must_exit = false;
 	if (vcpu->arch.exception.pending) {

@@ -13,6 +13,7 @@
 
 #include "../irqchip/irqchip.h"
 #include "../pv/pv.h"
+#include "../pv/xen.h"
 #include "../x86.h"
 #include "../trace.h"
 #include "cpuid.h"
@@ -696,8 +697,12 @@ int kvm_get_msr(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 
 int kvm_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 {
-	int r = msr_set(vcpu, index, data, host);
+	int r;
 
+	/* Its number is userspace's choice. */
+	if (!host && kvm_xen_is_msr(vcpu->kvm, index))
+		return kvm_xen_set_msr(vcpu, data) ? MSR_GP : MSR_OK;
+	r = msr_set(vcpu, index, data, host);
 	return likely(r != MSR_UNKNOWN) ? r : msr_unknown(index, data, true);
 }
 

@@ -13,6 +13,7 @@
 #include "../x86.h"
 #include "../cpu/cpuid.h"
 #include "../pv/pv.h"
+#include "../pv/xen.h"
 
 /* Faster periodic timers would only keep the host busy. */
 #define MIN_TIMER_PERIOD_NS	200000
@@ -420,7 +421,8 @@ bool kvm_irq_waiting(struct kvm_vcpu *vcpu)
 {
 	if (!kvm_has_lapic(vcpu))
 		return false;
-	return lapic_pending(&vcpu->arch.lapic->regs) >= 0 || takes_from_pic(vcpu);
+	return lapic_pending(&vcpu->arch.lapic->regs) >= 0 || takes_from_pic(vcpu) ||
+	       kvm_xen_upcall_waits(vcpu);
 }
 
 bool kvm_irq_blocked_by_tpr(struct kvm_vcpu *vcpu)
@@ -432,6 +434,9 @@ int kvm_irq_take(struct kvm_vcpu *vcpu)
 {
 	int vector;
 
+	/* Goes past all controllers, and stands until the guest has taken note of it in its memory. */
+	if (kvm_xen_upcall_waits(vcpu))
+		return READ_ONCE(vcpu->kvm->arch.xen.upcall_vector);
 	if (takes_from_pic(vcpu)) {
 		vector = kvm_pic_take(vcpu->kvm);
 		if (vector >= 0)

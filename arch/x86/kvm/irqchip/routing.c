@@ -5,6 +5,7 @@
  * "KVM_SET_GSI_ROUTING"; MSI format: APM 2, 16.5 and SDM 3, 11.11.
  */
 #include "irqchip.h"
+#include "../pv/xen.h"
 
 static int deliver_pic(struct kvm *kvm, const struct kvm_irq_route *route, unsigned int source,
 		       bool level, bool line_status)
@@ -113,6 +114,8 @@ int kvm_arch_route_resolve(struct kvm *kvm, struct kvm_irq_route *route)
 		route->deliver = deliver_msi;
 		route->deliver_fast = deliver_msi_fast;
 		return 0;
+	case KVM_IRQ_ROUTING_XEN_EVTCHN:
+		return kvm_xen_route_resolve(kvm, route);
 	default:
 		return -EINVAL;
 	}

@@ -17,6 +17,7 @@
 
 #include "../x86.h"
 #include "pv.h"
+#include "xen.h"
 
 #define CLOCK_FLAGS	(KVM_CLOCK_TSC_STABLE | KVM_CLOCK_REALTIME | KVM_CLOCK_HOST_TSC)
 
@@ -114,7 +115,7 @@ static struct kvm_place own_page(struct kvm_vcpu *vcpu)
 
 static bool page_wanted(struct kvm_vcpu *vcpu)
 {
-	return own_page_wanted(vcpu);
+	return own_page_wanted(vcpu) || kvm_xen_has_clock(vcpu);
 }
 
 /* What the page shows when the host's TSC is @host_tsc. */
@@ -225,6 +226,17 @@ static void write_page(struct kvm_vcpu *vcpu, struct kvm_place at,
 	write_versioned(vcpu->kvm, at, &page, sizeof(page));
 }
 
+static void write_xen_pages(struct kvm_vcpu *vcpu, struct pvclock_vcpu_time_info *reading)
+{
+	struct kvm_place place[2];
+	unsigned int i, n = kvm_xen_clock_places(vcpu, place);
+
+	if (READ_ONCE(vcpu->kvm->arch.xen.config.flags) & KVM_XEN_HVM_CONFIG_PVCLOCK_TSC_UNSTABLE)
+		reading->flags &= ~PVCLOCK_TSC_STABLE_BIT;
+	for (i = 0; i < n; i++)
+		write_page(vcpu, place[i], reading, false);
+}
+
 void kvm_clock_update(struct kvm_vcpu *vcpu)
 {
 	struct pvclock_vcpu_time_info reading = { };
@@ -242,6 +254,8 @@ void kvm_clock_update(struct kvm_vcpu *vcpu)
 		write_page(vcpu, own_page(vcpu), &reading, vcpu->arch.clock.stopped);
 		vcpu->arch.clock.stopped = false;
 	}
+	if (kvm_xen_has_clock(vcpu))
+		write_xen_pages(vcpu, &reading);
 	if (changed)
 		kvm_request_all(vcpu->kvm, KVM_REQ_CLOCK);
 }

@@ -10,6 +10,7 @@
 #include "../irqchip/irqchip.h"
 #include "../trace.h"
 #include "pv.h"
+#include "xen.h"
 
 struct hypercall {
 	unsigned long nr, arg[4];
@@ -159,6 +160,8 @@ int kvm_emulate_hypercall(struct kvm_vcpu *vcpu)
 	};
 	long result = -KVM_EPERM;
 
+	if (kvm_xen_takes_hypercalls(vcpu->kvm))
+		return kvm_xen_hypercall(vcpu);
 	trace_kvm_hypercall(call.nr, call.arg[0], call.arg[1], call.arg[2], call.arg[3]);
 	vcpu->stat.hypercalls++;
 	if (!vendor(cpl)(vcpu))
