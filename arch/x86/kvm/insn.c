@@ -506,8 +506,11 @@ static bool strip_forced_prefix(struct kvm_x86_emulation *em)
 }
 
 /* Which instructions an #UD may be rescued for: those told in KVM_GET_EMULATED_CPUID, hypercalls. */
-static bool rescued_from_ud(const struct emu_insn *insn)
+static bool rescued_from_ud(struct kvm_vcpu *vcpu, const struct emu_insn *insn)
 {
+	/* VMX knows of no RSM but the host's. */
+	if (insn->map == 1 && insn->opcode == 0xaa)
+		return kvm_in_smm(vcpu);
 	if (insn->map == 1 && insn->opcode == 0x01)
 		return insn->bytes[insn->length - 1] == 0xc1 || insn->bytes[insn->length - 1] == 0xd9;
 	return insn->map == 2 && (insn->opcode == 0xf0 || insn->opcode == 0xf1);	/* MOVBE */
@@ -553,7 +556,7 @@ int kvm_emulate_insn(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int flags, const
 		return 1;
 	}
 	if ((flags & KVM_EMULATE_UD) && !forced &&
-	    (r != EMU_DONE || !rescued_from_ud(&em->emu.insn))) {
+	    (r != EMU_DONE || !rescued_from_ud(vcpu, &em->emu.insn))) {
 		kvm_queue_exception(vcpu, UD_VECTOR);
 		return 1;
 	}

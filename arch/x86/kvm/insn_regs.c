@@ -306,10 +306,23 @@ int kvm_emu_mwait(struct emulator *emu)
 	return kvm_mwait_exists(emu_vcpu(emu)) ? EMU_DONE : raise(emu, UD_VECTOR);
 }
 
-/* There is no system management mode to leave. */
 int kvm_emu_leave_smm(struct emulator *emu)
 {
-	return raise(emu, UD_VECTOR);
+	struct kvm_vcpu *vcpu = emu_vcpu(emu);
+	struct kvm_smm_resume resume;
+
+	if (!kvm_in_smm(vcpu))
+		return raise(emu, UD_VECTOR);
+	if (kvm_smm_leave(vcpu, &resume)) {
+		kvm_request(vcpu, KVM_REQ_TRIPLE_FAULT);
+		return EMU_DONE;
+	}
+	emu->next_rip = resume.rip;
+	emu->next_rflags = resume.rflags;
+	emu->shadow = (resume.shadow & KVM_X86_SHADOW_INT_STI ? EMU_SHADOW_STI : 0) |
+		      (resume.shadow & KVM_X86_SHADOW_INT_MOV_SS ? EMU_SHADOW_SS : 0);
+	to_emulation(emu)->halt = resume.halted;
+	return EMU_DONE;
 }
 
 /* Either vendor's instruction, most often the wrong one: make it the right one for next time. */

@@ -96,6 +96,8 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 	case KVM_CAP_ASYNC_PF:
 	case KVM_CAP_ASYNC_PF_INT:
 		return 1;
+	case KVM_CAP_MULTI_ADDRESS_SPACE:
+		return KVM_MAX_NR_ADDRESS_SPACES;
 	case KVM_CAP_EXIT_HYPERCALL:
 		return EXIT_HYPERCALLS;
 	case KVM_CAP_XEN_HVM:
@@ -448,10 +450,12 @@ static bool mp_state_valid(struct kvm_vcpu *vcpu, u32 state)
 	case KVM_MP_STATE_RUNNABLE:
 		return true;
 	case KVM_MP_STATE_UNINITIALIZED:
-	case KVM_MP_STATE_INIT_RECEIVED:
-	case KVM_MP_STATE_SIPI_RECEIVED:
 	case KVM_MP_STATE_HALTED:
 		return kvm_has_lapic(vcpu);
+	case KVM_MP_STATE_INIT_RECEIVED:
+	case KVM_MP_STATE_SIPI_RECEIVED:
+		/* In system management mode an INIT waits. */
+		return kvm_has_lapic(vcpu) && !kvm_in_smm(vcpu) && !kvm_smi_waiting(vcpu);
 	default:
 		return false;
 	}
@@ -624,6 +628,9 @@ long kvm_arch_vcpu_ioctl(struct kvm_vcpu *vcpu, unsigned int ioctl, unsigned lon
 	switch (ioctl) {
 	case KVM_NMI:
 		kvm_queue_nmi(vcpu);
+		return 0;
+	case KVM_SMI:
+		kvm_queue_smi(vcpu);
 		return 0;
 	case KVM_KVMCLOCK_CTRL:
 		return kvm_clock_guest_stopped(vcpu);

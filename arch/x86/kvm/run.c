@@ -21,6 +21,8 @@
 #include "pv/xen.h"
 #include "trace.h"
 
+#define SMBASE_AT_RESET	0x30000		/* APM 2, 10.2.1 */
+
 /* ---- requests ------------------------------------------------------------------------------------- */
 
 /* Work that others, or an earlier exit, left for this moment. Events last: they depend on the rest. */
@@ -78,6 +80,10 @@ static int serve_requests(struct kvm_vcpu *vcpu)
 	}
 	if (kvm_request_take(vcpu, KVM_REQ_NMI))
 		kvm_collect_nmis(vcpu);
+	if (kvm_request_take(vcpu, KVM_REQ_SMI)) {
+		vcpu->arch.smi_pending = true;
+		kvm_request(vcpu, KVM_REQ_EVENT);
+	}
 	if (kvm_request_take(vcpu, KVM_REQ_EVENT)) {
 		vcpu->stat.req_event++;
 		/* An INIT leaves a vcpu that waits for its STARTUP: nothing to enter for. */
@@ -217,6 +223,7 @@ static int wait_until_runnable(struct kvm_vcpu *vcpu)
 			return r;
 		if (vcpu->arch.mp_state == KVM_MP_STATE_HALTED && kvm_arch_vcpu_runnable(vcpu)) {
 			vcpu->arch.mp_state = KVM_MP_STATE_RUNNABLE;
+			vcpu->arch.smi_in_halt = kvm_smi_waiting(vcpu);
 			WRITE_ONCE(vcpu->arch.pv.unhalted, false);
 			kvm_request(vcpu, KVM_REQ_EVENT);
 		}
@@ -281,7 +288,7 @@ static void tell_userspace(struct kvm_vcpu *vcpu)
 	run->if_flag = !!(vcpu->arch.rflags & X86_EFLAGS_IF);
 	run->cr8 = kvm_get_cr8(vcpu);
 	run->apic_base = vcpu->arch.apic_base;
-	run->flags = 0;
+	run->flags = kvm_in_smm(vcpu) ? KVM_RUN_X86_SMM : 0;
 	/* With all controllers in the kernel nothing is ever to be injected by userspace. */
 	run->ready_for_interrupt_injection =
 		vcpu->kvm->arch.irqchip_mode == KVM_IRQCHIP_KERNEL || kvm_interrupt_ready(vcpu);
@@ -358,7 +365,8 @@ static bool has_reason(struct kvm_vcpu *vcpu)
 	/* A deadline that is nanoseconds away asks again instead of arming a timer. */
 	while (kvm_request_take(vcpu, KVM_REQ_LAPIC_TIMER))
 		kvm_lapic_timer_fired(vcpu);
-	return kvm_vcpu_has_events(vcpu) || READ_ONCE(vcpu->arch.lapic->signals) ||
+	return kvm_vcpu_has_events(vcpu) ||
+	       (READ_ONCE(vcpu->arch.lapic->signals) && !kvm_in_smm(vcpu)) ||
 	       kvm_request_test(vcpu, KVM_REQ_ASYNC_PF) || kvm_xen_has_reason(vcpu) ||
 	       ((vcpu->arch.rflags & X86_EFLAGS_IF) && kvm_irq_waiting(vcpu));
 }
@@ -433,7 +441,13 @@ void kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init)
 	vcpu->arch.nmi_pending = 0;
 	vcpu->arch.nmi_injected = false;
 	atomic_set(&vcpu->arch.nmi_queued, 0);
-	vcpu->arch.hflags = 0;
+	if (kvm_in_smm(vcpu))
+		kvm_smm_set(vcpu, false);
+	vcpu->arch.smi_in_halt = false;
+	if (!init) {
+		vcpu->arch.smi_pending = false;
+		vcpu->arch.smbase = SMBASE_AT_RESET;
+	}
 	vcpu->arch.must_exit = false;
 
 	kvm_lapic_reset(vcpu, init);

@@ -382,6 +382,26 @@ TRACE_EVENT(kvm_emulate_insn,
 		  __entry->failed ? " failed" : "")
 );
 
+/* ---- system management mode --------------------------------------------------------------------------- */
+
+TRACE_EVENT(kvm_smm_transition,
+	TP_PROTO(unsigned int vcpu_id, u64 smbase, bool entering),
+	TP_ARGS(vcpu_id, smbase, entering),
+
+	TP_STRUCT__entry(
+		__field(unsigned int, vcpu_id) __field(u64, smbase) __field(bool, entering)
+	),
+
+	TP_fast_assign(
+		__entry->entering = entering;
+		__entry->smbase = smbase;
+		__entry->vcpu_id = vcpu_id;
+	),
+
+	TP_printk("vcpu %u: %s SMM, smbase 0x%llx", __entry->vcpu_id,
+		  __entry->entering ? "entering" : "leaving", __entry->smbase)
+);
+
 /* ---- time ------------------------------------------------------------------------------------------------ */
 
 TRACE_EVENT(kvm_write_tsc_offset,

@@ -255,6 +255,33 @@ int kvm_get_vcpu_events(struct kvm_vcpu *vcpu, struct kvm_vcpu_events *ev);
 int kvm_set_vcpu_events(struct kvm_vcpu *vcpu, struct kvm_vcpu_events *ev);
 int kvm_vcpu_interrupt(struct kvm_vcpu *vcpu, struct kvm_interrupt *irq);	/* KVM_INTERRUPT */
 
+/* ---- cpu/smm.c ------------------------------------------------------------------------------------------- */
+
+static inline bool kvm_in_smm(struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.hflags & KVM_HF_SMM;
+}
+
+/* One that can be taken; owner. */
+static inline bool kvm_smi_waiting(struct kvm_vcpu *vcpu)
+{
+	return (vcpu->arch.smi_pending || kvm_request_test(vcpu, KVM_REQ_SMI)) &&
+	       !kvm_in_smm(vcpu);
+}
+
+struct kvm_smm_resume {
+	unsigned long rip, rflags;
+	u8 shadow;			/* KVM_X86_SHADOW_INT_* */
+	bool halted;
+};
+
+void kvm_queue_smi(struct kvm_vcpu *vcpu);	/* any context */
+bool kvm_smm_take_smi(struct kvm_vcpu *vcpu);
+int kvm_smm_leave(struct kvm_vcpu *vcpu, struct kvm_smm_resume *resume);	/* 0 / 1: shutdown */
+void kvm_smm_set(struct kvm_vcpu *vcpu, bool in);	/* the mode alone, no registers */
+void kvm_smm_save_events(struct kvm_vcpu *vcpu, struct kvm_vcpu_events *ev);
+void kvm_smm_restore_events(struct kvm_vcpu *vcpu, const struct kvm_vcpu_events *ev);
+
 /* ---- exit.c: exits that both vendors have -------------------------------------------------------------- */
 
 int kvm_skip_insn(struct kvm_vcpu *vcpu);	/* with single-step; 1/0/-errno */

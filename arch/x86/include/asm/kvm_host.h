@@ -31,7 +31,7 @@ struct kvm_x86_emulation;
 #define KVM_MAX_VCPUS		1024
 #define KVM_HALT_POLL_NS_DEFAULT 200000
 #define KVM_MAX_VCPU_IDS	4096
-#define KVM_MAX_NR_ADDRESS_SPACES 1	/* system management mode, which has one of its own, is not offered */
+#define KVM_MAX_NR_ADDRESS_SPACES 2	/* system management mode has one of its own */
 
 /* Pages of the vcpu mapping: kvm_run, PIO data, coalesced ring. */
 #define KVM_PIO_PAGE_OFFSET	1
@@ -51,6 +51,7 @@ struct kvm_x86_emulation;
 #define KVM_REQ_CLOCK		(KVM_REQ_ARCH_BASE + 9)	/* write the guest's clock page */
 #define KVM_REQ_STEAL_TIME	(KVM_REQ_ARCH_BASE + 10) /* tell the guest how long it waited */
 #define KVM_REQ_XEN		(KVM_REQ_ARCH_BASE + 11) /* pv/xen.c: timer, events, runstate */
+#define KVM_REQ_SMI		(KVM_REQ_ARCH_BASE + 12) /* an SMI has come */
 
 /* ---- registers -------------------------------------------------------------------------------- */
 
@@ -346,6 +347,8 @@ struct kvm_vcpu_arch {
 	u8 nmi_pending;			/* to be injected, owner only */
 	bool nmi_injected;
 	atomic_t nmi_queued;		/* raised by others, at most 2 count */
+	bool smi_pending;		/* system management mode, cpu/smm.c; owner only */
+	bool smi_in_halt;		/* it came while the guest was halted */
 	u32 mp_state;
 	struct kvm_lapic *lapic;	/* NULL: userspace has the interrupt controllers */
 	u8 eoi_vector;			/* of KVM_REQ_IOAPIC_EOI */
@@ -394,7 +397,7 @@ struct kvm_vcpu_arch {
 	u64 msr_hwcr, msr_de_cfg;
 	u64 osvw_length, osvw_status;
 	u64 msr_platform_info, msr_misc_features_enables, power_ctl;
-	u64 smbase;
+	u64 smbase, smi_count;
 	u64 mtrr_def_type, mtrr_fixed[11], mtrr_var[16];
 	u64 mcg_cap, mcg_status, mcg_ctl;
 	u64 *mce_banks;			/* 4 words a bank: CTL, STATUS, ADDR, MISC */
@@ -413,6 +416,7 @@ struct kvm_vcpu_arch {
 };
 
 #define KVM_HF_SMM		BIT(1)
+#define KVM_HF_SMM_INSIDE_NMI	BIT(2)	/* NMIs were masked when it came to that */
 
 /* The address space of a vcpu's accesses: SMRAM exists only in address space 1. */
 #define kvm_arch_vcpu_as_id(vcpu)	(!!((vcpu)->arch.hflags & KVM_HF_SMM))

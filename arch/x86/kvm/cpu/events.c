@@ -332,6 +332,12 @@ int kvm_inject_events(struct kvm_vcpu *vcpu)
 			vcpu->arch.must_exit = true;
 		busy = true;
 	}
+	if (unlikely(kvm_smi_waiting(vcpu))) {
+		if (busy)
+			vcpu->arch.must_exit = true;
+		else if (kvm_smm_take_smi(vcpu))
+			return 1;
+	}
 	if (vcpu->arch.nmi_pending) {
 		if (!busy && kvm_x86_ops.nmi_allowed(vcpu)) {
 			vcpu->arch.nmi_pending--;
@@ -373,6 +379,8 @@ bool kvm_interrupt_ready(struct kvm_vcpu *vcpu)
 bool kvm_vcpu_has_events(struct kvm_vcpu *vcpu)
 {
 	if (vcpu->arch.exception.pending || event_in_delivery(vcpu))
+		return true;
+	if (kvm_smi_waiting(vcpu))
 		return true;
 	/* One that is blocked wakes nobody. */
 	return (vcpu->arch.nmi_pending || atomic_read(&vcpu->arch.nmi_queued)) &&
@@ -428,13 +436,14 @@ int kvm_get_vcpu_events(struct kvm_vcpu *vcpu, struct kvm_vcpu_events *ev)
 		ev->triple_fault.pending = kvm_request_test(vcpu, KVM_REQ_TRIPLE_FAULT);
 		ev->flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
 	}
+	kvm_smm_save_events(vcpu, ev);
 	return 0;
 }
 
 static bool events_valid(struct kvm_vcpu *vcpu, const struct kvm_vcpu_events *ev)
 {
 	u32 known = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
-		    KVM_VCPUEVENT_VALID_SHADOW;
+		    KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_SMM;
 	bool pending = false;
 
 	if (vcpu->kvm->arch.exception_payload_enabled)
@@ -448,7 +457,9 @@ static bool events_valid(struct kvm_vcpu *vcpu, const struct kvm_vcpu_events *ev
 	if ((ev->exception.injected || pending) &&
 	    (ev->exception.nr > 31 || ev->exception.nr == NMI_VECTOR))
 		return false;
-	return true;
+	/* A processor that waits for its STARTUP is in no mode. */
+	return !(ev->flags & KVM_VCPUEVENT_VALID_SMM) || !(ev->smi.smm || ev->smi.pending) ||
+	       vcpu->arch.mp_state != KVM_MP_STATE_INIT_RECEIVED;
 }
 
 static void restore_exception(struct kvm_vcpu *vcpu, const struct kvm_vcpu_events *ev)
@@ -493,6 +504,8 @@ int kvm_set_vcpu_events(struct kvm_vcpu *vcpu, struct kvm_vcpu_events *ev)
 	if ((ev->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR) && kvm_has_lapic(vcpu))
 		vcpu->arch.lapic->sipi_vector = ev->sipi_vector;
 
+	if (ev->flags & KVM_VCPUEVENT_VALID_SMM)
+		kvm_smm_restore_events(vcpu, ev);
 	if (ev->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) {
 		if (ev->triple_fault.pending)
 			kvm_request(vcpu, KVM_REQ_TRIPLE_FAULT);

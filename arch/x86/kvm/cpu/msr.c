@@ -371,7 +371,12 @@ static int gated_msr_get(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 		if (allowed && kvm_x86_ops.get_msr(vcpu, index, data, host))
 			*data = vcpu->arch.spec_ctrl;
 		break;
-	default:	/* MSR_IA32_SMBASE is read in SMM, which does not exist yet */
+	case MSR_SMI_COUNT:
+		allowed = true;
+		*data = vcpu->arch.smi_count;
+		break;
+	default:	/* MSR_IA32_SMBASE */
+		allowed |= kvm_in_smm(vcpu);
 		*data = vcpu->arch.smbase;
 		break;
 	}
@@ -439,6 +444,7 @@ static int msr_get(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 	case MSR_PLATFORM_INFO:
 	case MSR_IA32_SPEC_CTRL:
 	case MSR_IA32_SMBASE:
+	case MSR_SMI_COUNT:
 		return gated_msr_get(vcpu, index, data, host);
 	case MSR_K7_HWCR:
 	case MSR_AMD64_DE_CFG:
@@ -612,6 +618,11 @@ static int host_only_msr_set(struct kvm_vcpu *vcpu, u32 index, u64 data, bool ho
 		return MSR_OK;
 	case MSR_MTRRcap:
 		return host && data == MTRR_CAPABILITY ? MSR_OK : MSR_GP;
+	case MSR_SMI_COUNT:
+		if (!host)
+			return MSR_GP;
+		vcpu->arch.smi_count = data;
+		return MSR_OK;
 	default:
 		if (!host)
 			return MSR_GP;
@@ -659,6 +670,7 @@ static int msr_set(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 	case MSR_IA32_ARCH_CAPABILITIES:
 	case MSR_MTRRcap:
 	case MSR_IA32_SMBASE:
+	case MSR_SMI_COUNT:
 		return host_only_msr_set(vcpu, index, data, host);
 	case MSR_K7_HWCR:
 	case MSR_AMD64_DE_CFG:

@@ -87,6 +87,9 @@ static int deliver(struct kvm_vcpu *vcpu, const struct apic_msg *msg)
 	case LAPIC_GOT_NMI:
 		kvm_queue_nmi(vcpu);
 		return 1;
+	case LAPIC_GOT_SMI:
+		kvm_queue_smi(vcpu);
+		return 1;
 	case LAPIC_GOT_INIT:
 		/* It forgets a STARTUP that came before. */
 		clear_bit(KVM_LAPIC_STARTUP, &apic->signals);
@@ -101,7 +104,7 @@ static int deliver(struct kvm_vcpu *vcpu, const struct apic_msg *msg)
 	case LAPIC_GOT_EXTINT:
 		break;
 	default:
-		return -1;	/* refused, or an SMI, which is not offered */
+		return -1;
 	}
 	kvm_request(vcpu, KVM_REQ_EVENT);
 	kvm_vcpu_kick(vcpu);
@@ -489,6 +492,11 @@ bool kvm_lapic_take_signals(struct kvm_vcpu *vcpu)
 
 	if (!apic || !READ_ONCE(apic->signals))
 		return false;
+	/* In system management mode an INIT waits for its end, and nobody waits for a STARTUP. */
+	if (kvm_in_smm(vcpu)) {
+		clear_bit(KVM_LAPIC_STARTUP, &apic->signals);
+		return false;
+	}
 	if (test_and_clear_bit(KVM_LAPIC_INIT, &apic->signals)) {
 		kvm_vcpu_reset(vcpu, true);
 		vcpu->arch.mp_state = bsp ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_INIT_RECEIVED;

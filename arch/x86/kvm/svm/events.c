@@ -139,6 +139,9 @@ void svm_cancel_injection(struct kvm_vcpu *vcpu)
 		svm->virq_armed = false;
 		disarm_virtual_interrupt(svm);
 	}
+	/* Before the next attempt the guest may be sent elsewhere, with flags of its own. */
+	if (unlikely(svm->nmi_singlestep))
+		svm_end_nmi_step(vcpu);
 }
 
 /*
