@@ -56,6 +56,8 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 	case KVM_CAP_HLT:
 	case KVM_CAP_IRQCHIP:
 	case KVM_CAP_IRQ_INJECT_STATUS:
+	case KVM_CAP_IOAPIC_POLARITY_IGNORED:
+	case KVM_CAP_PIT:
 	case KVM_CAP_PIT2:
 	case KVM_CAP_PIT_STATE2:
 	case KVM_CAP_REINJECT_CONTROL:
@@ -95,6 +97,9 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 	case KVM_CAP_ENFORCE_PV_FEATURE_CPUID:
 	case KVM_CAP_ASYNC_PF:
 	case KVM_CAP_ASYNC_PF_INT:
+	case KVM_CAP_X86_SMM:
+	case KVM_CAP_X86_GUEST_MODE:
+	case KVM_CAP_PCI_SEGMENT:
 		return 1;
 	case KVM_CAP_MULTI_ADDRESS_SPACE:
 		return KVM_MAX_NR_ADDRESS_SPACES;

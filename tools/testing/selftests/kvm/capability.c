@@ -155,9 +155,59 @@ static void bus_lock_exit(void)
 	check(!(g->run->flags & KVM_RUN_X86_BUS_LOCK));
 }
 
+/* What is there on every processor, and has a value of which there is one. */
+static void answers(void)
+{
+	static const struct {
+		uint32_t capability;
+		int value;
+	} known[] = {
+		{ KVM_CAP_ENABLE_CAP, 1 },
+		{ KVM_CAP_ENABLE_CAP_VM, 1 },
+		{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
+		{ KVM_CAP_INTERNAL_ERROR_DATA, 1 },
+		{ KVM_CAP_INTR_SHADOW, 1 },
+		{ KVM_CAP_IRQ_INJECT_STATUS, 1 },
+		{ KVM_CAP_LAST_CPU, 1 },
+		{ KVM_CAP_MMU_SHADOW_CACHE_CONTROL, 1 },
+		{ KVM_CAP_MSR_PLATFORM_INFO, 1 },
+		{ KVM_CAP_IOAPIC_POLARITY_IGNORED, 1 },
+		{ KVM_CAP_PCI_SEGMENT, 1 },
+		{ KVM_CAP_PIT, 1 },
+		{ KVM_CAP_PIT2, 1 },
+		{ KVM_CAP_PIT_STATE2, 1 },
+		{ KVM_CAP_REINJECT_CONTROL, 1 },
+		{ KVM_CAP_SET_BOOT_CPU_ID, 1 },
+		{ KVM_CAP_SET_IDENTITY_MAP_ADDR, 1 },
+		{ KVM_CAP_SYS_ATTRIBUTES, 1 },
+		{ KVM_CAP_VCPU_ATTRIBUTES, 1 },
+		{ KVM_CAP_X86_ROBUST_SINGLESTEP, 1 },
+		{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
+		{ KVM_CAP_X86_GUEST_MODE, 1 },
+		{ KVM_CAP_DISABLE_QUIRKS, 1 },
+		{ KVM_CAP_MCE, 32 },
+		{ KVM_CAP_SET_GUEST_DEBUG2,
+		  KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP |
+		  KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP |
+		  KVM_GUESTDBG_BLOCKIRQ },
+	};
+	struct guest *g = guest_new(LONG, halt_code);
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		if (extension(g->kvm, known[i].capability) != known[i].value ||
+		    extension(g->vm, known[i].capability) != known[i].value)
+			fail("capability %u is %d", known[i].capability,
+			     extension(g->vm, known[i].capability));
+	}
+	/* There are no nested guests. */
+	run_to(g, KVM_EXIT_HLT);
+	check_equal(g->run->flags & KVM_RUN_X86_GUEST_MODE, 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
+		{ "answers of KVM_CHECK_EXTENSION", answers },
 		{ "unknown capabilities of a VM", vm_unknown },
 		{ "flags of a VM's capability", vm_flags },
 		{ "bad arguments of a VM's capability", vm_bad_arguments },
