@@ -332,6 +332,9 @@ int kvm_inject_events(struct kvm_vcpu *vcpu)
 			vcpu->arch.must_exit = true;
 		busy = true;
 	}
+	/* A debugger steps through code, not through handlers: the rest waits until it has done. */
+	if (unlikely(vcpu->arch.guest_debug & KVM_GUESTDBG_BLOCKIRQ))
+		return 1;
 	if (unlikely(kvm_smi_waiting(vcpu))) {
 		if (busy)
 			vcpu->arch.must_exit = true;

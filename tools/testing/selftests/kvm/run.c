@@ -934,6 +934,33 @@ static void run_page_scribbled(void)
 	run_to(g, KVM_EXIT_HLT);
 }
 
+GUEST(nops_code, 64,
+	"	nop\n"
+	"	nop\n"
+	"	nop\n"
+	"	nop\n"
+	"	hlt\n");
+
+/* What comes from outside waits while a debugger says so, also over steps. */
+static void debug_blocks_events(void)
+{
+	struct guest *g = guest_new(LONG, nops_code);
+	struct kvm_vcpu_events events;
+
+	set_debug(g, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_BLOCKIRQ, 0, 0);
+	must(ioctl(g->vcpu, KVM_NMI, 0));
+	for (unsigned int i = 1; i <= 3; i++) {
+		run_to(g, KVM_EXIT_DEBUG);
+		check_equal(vcpu_regs(g->vcpu).rip, GUEST_CODE + i);
+	}
+	must(ioctl(g->vcpu, KVM_GET_VCPU_EVENTS, &events));
+	check_equal(events.nmi.pending, 1);
+	set_debug(g, 0, 0, 0);
+	run_to_exception(g, VECTOR_NMI, 0);
+	check_equal(guest_report(g)->rip, GUEST_CODE + 3);
+	run_to(g, KVM_EXIT_HLT);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -961,6 +988,7 @@ int main(int argc, char **argv)
 		{ "IRQ_WINDOW_OPEN", irq_window },
 		{ "immediate_exit completes what is open", immediate_exit },
 		{ "DEBUG by single step", debug_single_step },
+		{ "DEBUG by single step, with events blocked", debug_blocks_events },
 		{ "DEBUG by hardware breakpoint", debug_hardware_breakpoint },
 		{ "DEBUG by watchpoint", debug_watchpoint },
 		{ "DEBUG by software breakpoint", debug_software_breakpoint },
