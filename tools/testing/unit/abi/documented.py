@@ -28,7 +28,6 @@ HYPERV = "Hyper-V"
 CONFIDENTIAL = "SEV, TDX, SGX"
 PMU = "performance counters"
 PRIVATE = "private memory"
-XEN = "Xen"
 OBSOLETE = "Linux has it no more"
 ELSEWHERE = "other processors have it"
 HARDWARE = "no processor that could be tried has it"
@@ -50,8 +49,6 @@ MISSING = {
     "KVM_CAP_PMU": PMU,
     "KVM_SET_PMU_EVENT_FILTER": PMU,
     "KVM_CAP_MEMORY_ATTRIBUTES": PRIVATE,
-    "KVM_CAP_XEN": XEN,
-    "KVM_XEN": XEN,
     "KVM_CAP_ASSIGN_DEV_IRQ": OBSOLETE,
     "KVM_CAP_IOMMU": OBSOLETE,
     "KVM_CAP_PCI_2_3": OBSOLETE,
