@@ -17,6 +17,8 @@
 #define BUFFER(i)	(GUEST_FREE + (i) * 0x2000u)
 #define STACK(i)	(GUEST_FREE + 0x10000u + (i) * 0x2000u)
 #define APIC		0xfee00000u
+#define SMBASE(i)	(0x100000u + (i) * 0x10000u)
+#define MSR_SMBASE	0x9e
 #define IOAPIC		0xfec00000u
 
 /*
@@ -189,6 +191,8 @@ static void start(struct guest *g, int i)
 	must(ioctl(g->vcpu, KVM_SET_MP_STATE, &runnable));
 	must(ioctl(g->vcpu, KVM_GET_VCPU_EVENTS, &events));
 	events.exception.injected = events.interrupt.injected = 0;
+	/* Nor is it in a handler whose save area somebody has scribbled over. */
+	memset(&events.smi, 0, sizeof(events.smi));
 	must(ioctl(g->vcpu, KVM_SET_VCPU_EVENTS, &events));
 	vcpu_set_mode(g->vcpu, LONG);
 	regs = (struct kvm_regs) {
@@ -329,11 +333,15 @@ static void machine_new(struct machine *m)
 	must(ioctl(g->vm, KVM_CREATE_IRQCHIP, 0));
 	must(ioctl(g->vm, KVM_CREATE_PIT2, &config));
 	must(vm_set_slot(g->vm, 0, 0, 0, GUEST_MEMORY, g->memory));
+	must(vm_set_slot(g->vm, 1 << 16, 0, 0, GUEST_MEMORY, g->memory));
 	for (int i = 0; i < 2; i++) {
 		m->guest[i] = *g;
 		m->guest[i].vcpu = must(ioctl(g->vm, KVM_CREATE_VCPU, i));
 		m->guest[i].run = vcpu_map_run(g->kvm, m->guest[i].vcpu, &m->guest[i].run_size);
 		must(ioctl(m->guest[i].vcpu, KVM_SET_CPUID2, m->cpuid));
+		/* Of an SMI nothing comes but RSM. */
+		check(vcpu_set_msr(m->guest[i].vcpu, MSR_SMBASE, SMBASE(i)));
+		memcpy(g->memory + SMBASE(i) + 0x8000, "\x0f\xaa", 2);
 		start(&m->guest[i], i);
 	}
 }
@@ -365,8 +373,10 @@ static void run_fuzzed(struct machine *m, int i)
 			continue;
 		}
 		/* An access that only userspace answers, or the guest is lost, or it sleeps. */
-		if (error || (g->run->exit_reason != KVM_EXIT_IO && g->run->exit_reason != KVM_EXIT_MMIO))
+		if (error || (g->run->exit_reason != KVM_EXIT_IO && g->run->exit_reason != KVM_EXIT_MMIO)) {
 			start(g, i);
+			fill(g, i, &seed);
+		}
 	}
 }
 
