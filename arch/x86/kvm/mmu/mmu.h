@@ -24,18 +24,8 @@ void kvm_mmu_vcpu_destroy(struct kvm_vcpu *vcpu);
 /* The guest's paging mode may have changed: CR0, CR4 or EFER. Cheap. */
 void kvm_mmu_mode_changed(struct kvm_vcpu *vcpu);
 
-/*
- * What the processor's CR4 is to be under shadow paging when the guest's is @cr4: our tables have
- * 8-byte entries whatever the guest's have; while it has none, all pages are users' pages without
- * keys; and process-context identifiers are kept by flushing.
- */
-static inline unsigned long kvm_shadow_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
-{
-	cr4 = (cr4 | X86_CR4_PAE) & ~X86_CR4_PCIDE;
-	if (!(vcpu->arch.cr0 & X86_CR0_PG))
-		cr4 &= ~(X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE);
-	return cr4;
-}
+/* Shadow paging: what the processor's CR4 is to be when the guest's is @cr4 */
+unsigned long kvm_shadow_cr4(struct kvm_vcpu *vcpu, unsigned long cr4);
 /* Drop the root; the next entry loads one (KVM_REQ_MMU_ROOT). */
 void kvm_mmu_unload(struct kvm_vcpu *vcpu);
 /* KVM_REQ_MMU_ROOT: make arch.mmu.root valid and hand it to the vendor. 0 / -errno. Sleeps. */

@@ -6,6 +6,7 @@
  * in use before is as it was left. A vcpu holds a reference on each it starts from. APM 2, 5.2.3
  * (the four pointers), 5.3.
  */
+#include <linux/export.h>
 #include <linux/gfp.h>
 #include <linux/mem_encrypt.h>
 #include <linux/set_memory.h>
@@ -194,3 +195,16 @@ void kvm_shadow_vcpu_destroy(struct kvm_vcpu *vcpu)
 	if (!sme_me_mask || !set_memory_encrypted((unsigned long)mmu->legacy_root, 1))
 		free_page((unsigned long)mmu->legacy_root);
 }
+
+/*
+ * Our tables have 8-byte entries whatever the guest's have; while it has none, all pages are users'
+ * pages without keys; and process-context identifiers are kept by flushing.
+ */
+unsigned long kvm_shadow_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
+{
+	cr4 = (cr4 | X86_CR4_PAE) & ~X86_CR4_PCIDE;
+	if (!(vcpu->arch.cr0 & X86_CR0_PG))
+		cr4 &= ~(X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PKE);
+	return cr4;
+}
+EXPORT_SYMBOL_GPL(kvm_shadow_cr4);
