@@ -346,6 +346,7 @@ struct kvm_vcpu_arch {
 	struct kvm_interrupt_event interrupt;
 	u8 nmi_pending;			/* to be injected, owner only */
 	bool nmi_injected;
+	bool delivery_cut;		/* what is injected was under way when the last exit came */
 	atomic_t nmi_queued;		/* raised by others, at most 2 count */
 	bool smi_pending;		/* system management mode, cpu/smm.c; owner only */
 	bool smi_in_halt;		/* it came while the guest was halted */

@@ -264,13 +264,17 @@ static bool event_in_delivery(struct kvm_vcpu *vcpu)
 
 /*
  * An event whose delivery has begun goes first, as it was. True if there was one. An exception that
- * this delivery raised takes the place of an interrupt or NMI, as on the processor (8.2.9).
+ * this delivery raised takes the place of an interrupt or NMI, as on the processor (8.2.9); one that
+ * userspace gives while another exception is pending is not lost by that.
  */
 static bool inject_again(struct kvm_vcpu *vcpu)
 {
+	bool cut = vcpu->arch.delivery_cut;
+
+	vcpu->arch.delivery_cut = false;
 	if (vcpu->arch.exception.injected)
 		inject_exception(vcpu, true);
-	else if (vcpu->arch.exception.pending)
+	else if (cut && vcpu->arch.exception.pending)
 		return false;
 	else if (vcpu->arch.nmi_injected)
 		kvm_x86_ops.inject_nmi(vcpu);

@@ -183,12 +183,14 @@ void svm_recover_events(struct kvm_vcpu *vcpu)
 	}
 
 	if (svm->virq_armed && virq_remains(svm, info)) {
+		vcpu->arch.delivery_cut = info & SVM_EXITINTINFO_VALID;
 		kvm_request(vcpu, KVM_REQ_EVENT);
 		return;
 	}
 	kvm_clear_injected(vcpu);
 	if (likely(!(info & SVM_EXITINTINFO_VALID)))
 		return;
+	vcpu->arch.delivery_cut = true;
 	requeue(svm, info, svm->vmcb->control.exit_int_info_err, ours);
 	kvm_request(vcpu, KVM_REQ_EVENT);
 }
