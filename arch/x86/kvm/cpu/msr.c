@@ -407,6 +407,12 @@ static bool is_apic_msr(u32 index)
 	       index == MSR_IA32_TSC_DEADLINE;
 }
 
+/* The list of MSRs is the same for all VMs: userspace reads and writes back what has no APIC, too. */
+static bool is_apic_msr_without_apic(struct kvm_vcpu *vcpu, u32 index, bool host)
+{
+	return host && index == MSR_IA32_TSC_DEADLINE && !kvm_has_lapic(vcpu);
+}
+
 static int msr_get(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 {
 	switch (index) {
@@ -451,6 +457,10 @@ static int msr_get(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 	case MSR_AMD64_OSVW_ID_LENGTH:
 	case MSR_AMD64_OSVW_STATUS:
 		return amd_msr_get(vcpu, index, data);
+	}
+	if (is_apic_msr_without_apic(vcpu, index, host)) {
+		*data = 0;
+		return MSR_OK;
 	}
 	if (is_apic_msr(index))
 		return kvm_lapic_get_msr(vcpu, index, data) ? MSR_GP : MSR_OK;
@@ -678,6 +688,8 @@ static int msr_set(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 	case MSR_AMD64_OSVW_STATUS:
 		return amd_msr_set(vcpu, index, data, host);
 	}
+	if (is_apic_msr_without_apic(vcpu, index, host))
+		return MSR_OK;
 	if (is_apic_msr(index))
 		return kvm_lapic_set_msr(vcpu, index, data) ? MSR_GP : MSR_OK;
 	r = vendor_msr_set(vcpu, index, data, host);
@@ -749,6 +761,7 @@ static const u32 common_msrs[] = {
 	MSR_IA32_MISC_ENABLE, MSR_MISC_FEATURES_ENABLES, MSR_PLATFORM_INFO, MSR_IA32_POWER_CTL,
 	MSR_IA32_UCODE_REV, MSR_IA32_ARCH_CAPABILITIES, MSR_IA32_SPEC_CTRL,
 	MSR_IA32_MCG_STATUS, MSR_IA32_MCG_CTL,
+	MSR_IA32_TSC_DEADLINE, MSR_IA32_SMBASE, MSR_SMI_COUNT,
 	MSR_MTRRdefType, MSR_MTRRfix64K_00000, MSR_MTRRfix16K_80000, MSR_MTRRfix16K_A0000,
 	MSR_MTRRfix4K_C0000, MSR_MTRRfix4K_C8000, MSR_MTRRfix4K_D0000, MSR_MTRRfix4K_D8000,
 	MSR_MTRRfix4K_E0000, MSR_MTRRfix4K_E8000, MSR_MTRRfix4K_F0000, MSR_MTRRfix4K_F8000,

@@ -214,13 +214,18 @@ struct machine {
 	sem_t parked, resume[2];
 };
 
+#define MAX_MSRS	200
+
 struct vcpu_image {
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
 	struct kvm_mp_state mp_state;
 	struct kvm_vcpu_events events;
 	struct kvm_lapic_state lapic;
-	uint64_t tsc, deadline;
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry[MAX_MSRS];
+	} msrs;
 };
 
 struct image {
@@ -407,13 +412,25 @@ static void go_on(struct machine *m)
 
 /* ---- moving ------------------------------------------------------------------------------------------ */
 
+/* As a VMM does it: what moves is what the list names, the timer's deadline for one. */
+static void list_msrs(int kvm, struct vcpu_image *v)
+{
+	struct kvm_msr_list *list = calloc(1, sizeof(*list) + MAX_MSRS * sizeof(list->indices[0]));
+
+	list->nmsrs = MAX_MSRS;
+	must(ioctl(kvm, KVM_GET_MSR_INDEX_LIST, list));
+	v->msrs.head.nmsrs = list->nmsrs;
+	for (uint32_t i = 0; i < list->nmsrs; i++)
+		v->msrs.entry[i].index = list->indices[i];
+	free(list);
+}
+
 static void save_vcpu(int vcpu, struct vcpu_image *v)
 {
 	must(ioctl(vcpu, KVM_GET_MP_STATE, &v->mp_state));
 	v->regs = vcpu_regs(vcpu);
 	v->sregs = vcpu_sregs(vcpu);
-	check(vcpu_get_msr(vcpu, MSR_TSC, &v->tsc));
-	check(vcpu_get_msr(vcpu, MSR_DEADLINE, &v->deadline));
+	check_equal(must(ioctl(vcpu, KVM_GET_MSRS, &v->msrs)), v->msrs.head.nmsrs);
 	must(ioctl(vcpu, KVM_GET_LAPIC, &v->lapic));
 	must(ioctl(vcpu, KVM_GET_VCPU_EVENTS, &v->events));
 }
@@ -423,8 +440,7 @@ static void load_vcpu(int vcpu, const struct vcpu_image *v)
 	must(ioctl(vcpu, KVM_SET_SREGS, &v->sregs));
 	must(ioctl(vcpu, KVM_SET_LAPIC, &v->lapic));
 	vcpu_set_regs(vcpu, &v->regs);
-	check(vcpu_set_msr(vcpu, MSR_TSC, v->tsc));
-	check(vcpu_set_msr(vcpu, MSR_DEADLINE, v->deadline));
+	check_equal(must(ioctl(vcpu, KVM_SET_MSRS, &v->msrs)), v->msrs.head.nmsrs);
 	must(ioctl(vcpu, KVM_SET_VCPU_EVENTS, &v->events));
 	must(ioctl(vcpu, KVM_SET_MP_STATE, &v->mp_state));
 }
@@ -450,8 +466,10 @@ static void move(struct machine *m, bool chips_first)
 {
 	struct image image;
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
+		list_msrs(m->g->kvm, &image.vcpu[i]);
 		save_vcpu(m->vcpu[i], &image.vcpu[i]);
+	}
 	save_chips(m, &image);
 	drop_vm(m);
 	make_vm(m);
