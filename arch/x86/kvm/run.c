@@ -123,7 +123,6 @@ static __always_inline void account_guest_time_end(void)
 /* Registers that the kernel keeps in the processor between entries. Interrupts off. */
 static __always_inline void load_processor_state(struct kvm_vcpu *vcpu)
 {
-	fpregs_assert_state_consistent();
 	if (unlikely(test_thread_flag(TIF_NEED_FPU_LOAD)))
 		switch_fpu_return();
 	kvm_fpu_enter(vcpu);

@@ -227,24 +227,14 @@ static int fault_no_slot(struct kvm_vcpu *vcpu, struct kvm_fault *fault, gpa_t g
 	return fault_emulate(vcpu, gpa, error_code, insn, insn_len);
 }
 
-int kvm_mmu_page_fault(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code, void *insn, int insn_len)
+/* A frame that is not known as MMIO. */
+static noinline int fault_frame(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code, void *insn,
+				int insn_len)
 {
 	struct kvm_fault fault = {
 		.gfn = gpa_to_gfn(gpa),
 		.write = error_code & KVM_PF_WRITE,
 	};
-
-	trace_kvm_page_fault(vcpu, gpa, error_code);
-	vcpu->stat.pf_taken++;
-	kvm_srcu_lock(vcpu);
-	/* No entry of ours has a reserved bit set: the tables are broken, not the guest. */
-	if (KVM_BUG_ON(error_code & KVM_PF_RSVD, vcpu->kvm))
-		return -EIO;
-
-	/* Addresses that our tables are too narrow for are nobody's memory. */
-	if (kvm_mmu_gfn_is_mmio(vcpu, fault.gfn) ||
-	    fault.gfn >= level_frames(kvm_spte_format.root_level + 1))
-		return fault_emulate(vcpu, gpa, error_code, insn, insn_len);
 
 	/*
 	 * Without the present bit there is no entry that could be fixed; but some processors leave
@@ -264,6 +254,24 @@ int kvm_mmu_page_fault(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code, void *i
 
 	fault.logged = kvm_memslot_logs_dirty(fault.slot);
 	return fault_map(vcpu, &fault);
+}
+
+int kvm_mmu_page_fault(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code, void *insn, int insn_len)
+{
+	gfn_t gfn = gpa_to_gfn(gpa);
+
+	trace_kvm_page_fault(vcpu, gpa, error_code);
+	vcpu->stat.pf_taken++;
+	kvm_srcu_lock(vcpu);
+	/* No entry of ours has a reserved bit set: the tables are broken, not the guest. */
+	if (KVM_BUG_ON(error_code & KVM_PF_RSVD, vcpu->kvm))
+		return -EIO;
+
+	/* Addresses that our tables are too narrow for are nobody's memory. */
+	if (kvm_mmu_gfn_is_mmio(vcpu, gfn) ||
+	    gfn >= level_frames(kvm_spte_format.root_level + 1))
+		return fault_emulate(vcpu, gpa, error_code, insn, insn_len);
+	return fault_frame(vcpu, gpa, error_code, insn, insn_len);
 }
 EXPORT_SYMBOL_GPL(kvm_mmu_page_fault);
 

@@ -146,15 +146,25 @@ static __always_inline void renew_asid(struct vcpu_svm *svm)
 		svm_assign_asid(svm);
 }
 
-static bool host_uses_virt_ssbd(void)
+/*
+ * Speculative store bypass, on processors where it is not in SPEC_CTRL: is the guest's choice
+ * another than the one in force? That is the thread's, or for all the boot command line's.
+ */
+static __always_inline bool virt_ssbd_differs(const struct vcpu_svm *svm)
 {
-	return static_cpu_has(X86_FEATURE_LS_CFG_SSBD) || static_cpu_has(X86_FEATURE_VIRT_SSBD);
+	bool host;
+
+	if (!static_cpu_has(X86_FEATURE_LS_CFG_SSBD) && !static_cpu_has(X86_FEATURE_VIRT_SSBD))
+		return false;
+	host = static_cpu_has(X86_FEATURE_SPEC_STORE_BYPASS_DISABLE) || test_thread_flag(TIF_SSBD);
+	return host != !!(svm->virt_spec_ctrl & SPEC_CTRL_SSBD);
 }
 
 static enum kvm_entry_result svm_enter(struct kvm_vcpu *vcpu, bool must_exit_at_once)
 {
 	struct vcpu_svm *svm = to_svm(vcpu);
 	struct vmcb_control_area *c = &svm->vmcb->control;
+	bool switch_ssbd = virt_ssbd_differs(svm);
 
 	fill_vmcb(vcpu, svm);
 	renew_asid(svm);
@@ -164,10 +174,10 @@ static enum kvm_entry_result svm_enter(struct kvm_vcpu *vcpu, bool must_exit_at_
 		smp_send_reschedule(vcpu->cpu);
 	}
 
-	if (host_uses_virt_ssbd())
+	if (unlikely(switch_ssbd))
 		x86_spec_ctrl_set_guest(svm->virt_spec_ctrl);
 	cross_over(&svm->entry);
-	if (host_uses_virt_ssbd())
+	if (unlikely(switch_ssbd))
 		x86_spec_ctrl_restore_host(svm->virt_spec_ctrl);
 
 	c->event_inj = 0;
@@ -184,17 +194,21 @@ static enum kvm_entry_result svm_enter(struct kvm_vcpu *vcpu, bool must_exit_at_
 	return KVM_ENTRY_EXITED;
 }
 
-/* Interrupts, NMIs and SMIs are pending still and come by themselves; a machine check does not. */
-static void svm_handle_host_event(struct kvm_vcpu *vcpu)
+static noinline void machine_check(void)
 {
 	struct pt_regs regs = {
 		.cs = 3,	/* from a guest, which is not the kernel: recoverable as a process is */
 		.flags = X86_EFLAGS_IF,
 	};
 
-	if (likely(to_svm(vcpu)->vmcb->control.exit_code != SVM_EXIT_EXCP_BASE + MC_VECTOR))
-		return;
 	do_machine_check(&regs);
+}
+
+/* Interrupts, NMIs and SMIs are pending still and come by themselves; a machine check does not. */
+static void svm_handle_host_event(struct kvm_vcpu *vcpu)
+{
+	if (unlikely(to_svm(vcpu)->vmcb->control.exit_code == SVM_EXIT_EXCP_BASE + MC_VECTOR))
+		machine_check();
 }
 
 /* ---- life ------------------------------------------------------------------------------------------ */
