@@ -134,6 +134,8 @@ static inline hva_t kvm_memslot_hva(const struct kvm_memory_slot *slot, gfn_t gf
  */
 int kvm_guest_read(struct kvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len);
 int kvm_guest_write(struct kvm_vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len);
+/* Sixteen bytes that lie in one page. */
+int kvm_guest_read_pair(struct kvm_vcpu *vcpu, gpa_t gpa, u64 data[2]);
 /* As kvm_guest_read(), never sleeping: pages not present give -EFAULT. */
 int kvm_guest_read_atomic(struct kvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int len);
 /* The same without a vcpu, in address space 0. */

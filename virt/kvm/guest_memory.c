@@ -158,6 +158,26 @@ int kvm_guest_read(struct kvm_vcpu *vcpu, gpa_t gpa, void *data, unsigned int le
 }
 EXPORT_SYMBOL_GPL(kvm_guest_read);
 
+int kvm_guest_read_pair(struct kvm_vcpu *vcpu, gpa_t gpa, u64 data[2])
+{
+	struct kvm_memory_slot *slot = kvm_vcpu_memslot(vcpu, gpa_to_gfn(gpa));
+	const u64 __user *from;
+	int r = -EFAULT;
+
+	if (unlikely(!slot_accessible(slot, 0)))
+		return r;
+	from = slot_user_ptr(slot, gpa);
+	if (!user_read_access_begin(from, 2 * sizeof(u64)))
+		return r;
+	unsafe_get_user(data[0], from, fault);
+	unsafe_get_user(data[1], from + 1, fault);
+	r = 0;
+fault:
+	user_read_access_end();
+	return r;
+}
+EXPORT_SYMBOL_GPL(kvm_guest_read_pair);
+
 int kvm_guest_write(struct kvm_vcpu *vcpu, gpa_t gpa, const void *data, unsigned int len)
 {
 	if (unlikely(!within_page(gpa, len)))

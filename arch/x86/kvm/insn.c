@@ -66,18 +66,16 @@ static const struct emu_ops vcpu_ops = {
 
 /* ---- running an instruction ------------------------------------------------------------------ */
 
-static enum emu_mode current_mode(struct kvm_vcpu *vcpu)
+static __always_inline enum emu_mode current_mode(struct kvm_vcpu *vcpu,
+						  const struct emu_segment *cs)
 {
-	struct kvm_segment cs;
-
 	if (!is_protected(vcpu))
 		return EMU_REAL;
 	if (vcpu->arch.rflags & X86_EFLAGS_VM)
 		return EMU_VM86;
-	vendor(get_segment)(vcpu, KVM_CS, &cs);
-	if (cs.l && is_long_mode(vcpu))
+	if ((cs->attr & EMU_ATTR_L) && is_long_mode(vcpu))
 		return EMU_LONG64;
-	return cs.db ? EMU_PROT32 : EMU_PROT16;
+	return cs->attr & EMU_ATTR_DB ? EMU_PROT32 : EMU_PROT16;
 }
 
 static struct kvm_x86_emulation *emulation_begin(struct kvm_vcpu *vcpu, gpa_t gpa,
@@ -99,7 +97,9 @@ static struct kvm_x86_emulation *emulation_begin(struct kvm_vcpu *vcpu, gpa_t gp
 	emu->rip = vcpu->arch.rip;
 	em->start_rip = emu->rip;
 	emu->rflags = vcpu->arch.rflags;
-	emu->mode = current_mode(vcpu);
+	vendor(read_segment)(vcpu, KVM_CS, &emu->seg[EMU_CS]);
+	emu->seg_valid = BIT(EMU_CS);
+	emu->mode = current_mode(vcpu, &emu->seg[EMU_CS]);
 	emu->cpl = vendor(cpl)(vcpu);
 	emu->insn.available = min(n, EMU_MAX_LENGTH);
 	if (n > 0)
@@ -549,6 +549,8 @@ int kvm_emulate_insn(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int flags, const
 			return kvm_debug_report(vcpu, hits);
 	}
 
+	if (!em->emu.insn.available)
+		kvm_emu_fetch_ahead(&em->emu);
 	r = emu_decode(&em->emu);
 	if (unlikely(r == EMU_FAULT && !(flags & KVM_EMULATE_UD && !forced &&
 					 em->emu.fault.vector != PF_VECTOR))) {
@@ -651,10 +653,13 @@ static int fetch_at_rip(struct kvm_vcpu *vcpu, u8 *buf, unsigned int n)
 int kvm_insn_length(struct kvm_vcpu *vcpu)
 {
 	u8 bytes[EMU_MAX_LENGTH];
-	enum emu_mode mode = current_mode(vcpu);
+	struct emu_segment cs;
+	enum emu_mode mode;
 	unsigned int n, len;
 
 	kvm_srcu_lock(vcpu);
+	vendor(read_segment)(vcpu, KVM_CS, &cs);
+	mode = current_mode(vcpu, &cs);
 	/* Nearly all instructions that exit have two or three bytes. */
 	n = fetch_at_rip(vcpu, bytes, 4);
 	len = n ? emu_insn_length(bytes, n, mode) : 0;

@@ -54,6 +54,8 @@ static inline struct kvm_vcpu *emu_vcpu(struct emulator *emu)
 
 /* ---- insn_memory.c --------------------------------------------------------------------------- */
 
+/* All bytes that an instruction can have, if they are easily had. */
+void kvm_emu_fetch_ahead(struct emulator *emu);
 int kvm_emu_fetch(struct emulator *emu, u64 linear, void *buf, unsigned int size);
 int kvm_emu_read(struct emulator *emu, u64 linear, void *buf, unsigned int size,
 		 unsigned int access);

@@ -94,6 +94,32 @@ int kvm_emu_fetch(struct emulator *emu, u64 linear, void *buf, unsigned int size
 	return kvm_guest_read(vcpu, gpa, buf, size) ? EMU_UNHANDLED : EMU_DONE;
 }
 
+/*
+ * Two words at RIP, when no limit and no end of a page is near. Whatever stands against it is found
+ * again, and told, by the emulator's own fetch.
+ */
+void kvm_emu_fetch_ahead(struct emulator *emu)
+{
+	const struct emu_segment *cs = &emu->seg[EMU_CS];
+	struct kvm_vcpu *vcpu = emu_vcpu(emu);
+	struct kvm_walk_fault fault;
+	u64 linear = emu->rip;
+	gpa_t gpa;
+
+	if (emu->mode != EMU_LONG64) {
+		if (linear + EMU_MAX_LENGTH > cs->limit)
+			return;
+		linear = (u32)(cs->base + linear);
+	} else if (kvm_is_noncanonical(vcpu, linear)) {
+		return;
+	}
+	if (offset_in_page(linear) > PAGE_SIZE - 2 * sizeof(u64))
+		return;
+	gpa = kvm_walk_gva(vcpu, linear, walk_access(emu, 0) | KVM_PF_FETCH, &fault);
+	if (gpa != INVALID_GPA && !kvm_guest_read_pair(vcpu, gpa, (u64 *)emu->insn.bytes))
+		emu->insn.available = EMU_MAX_LENGTH;
+}
+
 /* Device memory, one piece: from the log, from a device in the kernel, or noted for userspace. */
 static int read_device(struct kvm_x86_emulation *em, gpa_t gpa, void *buf, unsigned int len)
 {

@@ -31,15 +31,7 @@ static int raise_gp(struct emulator *emu)
 
 void kvm_emu_get_segment(struct emulator *emu, enum emu_seg seg, struct emu_segment *val)
 {
-	struct kvm_segment s;
-
-	vendor(get_segment)(emu_vcpu(emu), (enum kvm_seg)seg, &s);
-	val->base = s.base;
-	val->limit = s.limit;
-	val->selector = s.selector;
-	val->attr = s.type | s.s << 4 | s.dpl << EMU_ATTR_DPL_SHIFT |
-		    (s.unusable ? 0 : s.present << 7) | s.avl << 8 | s.l << 9 | s.db << 10 |
-		    s.g << 11;
+	vendor(read_segment)(emu_vcpu(emu), (enum kvm_seg)seg, val);
 }
 
 int kvm_emu_set_segment(struct emulator *emu, enum emu_seg seg, const struct emu_segment *val)

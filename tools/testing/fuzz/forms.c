@@ -75,6 +75,7 @@ static void try_candidate(struct form *forms, unsigned int *n, const struct cand
 
 	encode(c, m.emu.insn.bytes);
 	m.emu.insn.available = EMU_MAX_LENGTH;
+	m.emu.seg_valid = 0;
 	if (emu_decode(&m.emu) != EMU_DONE || m.emu.insn.vex != c->vex)
 		return;
 	wanted.op = m.emu.insn.op;

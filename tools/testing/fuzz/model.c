@@ -47,6 +47,7 @@ int model_run(struct machine *m, const struct test *t)
 	memcpy(m->ymm_high, t->state.ymm_high, sizeof(m->ymm_high));
 	memcpy(m->emu.insn.bytes, t->bytes, EMU_MAX_LENGTH);
 	m->emu.insn.available = EMU_MAX_LENGTH;
+	m->emu.seg_valid = 0;
 	rc = emu_decode(&m->emu);
 	if (rc == EMU_DONE)
 		do

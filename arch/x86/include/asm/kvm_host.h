@@ -25,6 +25,7 @@
 
 struct kvm_memory_slot;
 struct kvm_x86_emulation;
+struct emu_segment;
 
 #define KVM_NR_IRQCHIPS		3	/* PIC master, PIC slave, IOAPIC */
 #define KVM_IRQCHIP_PINS	24
@@ -540,6 +541,8 @@ struct kvm_x86_ops {
 	int (*skip_insn)(struct kvm_vcpu *vcpu);
 
 	void (*get_segment)(struct kvm_vcpu *vcpu, enum kvm_seg seg, struct kvm_segment *s);
+	/* the same in the emulator's format, which is nearly the hardware's */
+	void (*read_segment)(struct kvm_vcpu *vcpu, enum kvm_seg seg, struct emu_segment *s);
 	void (*set_segment)(struct kvm_vcpu *vcpu, enum kvm_seg seg, const struct kvm_segment *s);
 	unsigned long (*segment_base)(struct kvm_vcpu *vcpu, enum kvm_seg seg);
 	int (*cpl)(struct kvm_vcpu *vcpu);
@@ -603,8 +606,8 @@ extern struct kvm_x86_ops kvm_x86_ops;
 /* Members called at every exit go through static calls; main.c defines and fills them. */
 #define KVM_X86_HOT_OPS(x)	\
 	x(vcpu_load) x(vcpu_put) x(prepare_entry) x(enter) x(handle_exit) x(handle_host_event)	\
-	x(skip_insn) x(cpl) x(segment_base) x(get_segment) x(interrupt_allowed)			\
-	x(interrupt_shadow) x(set_interrupt_shadow)
+	x(skip_insn) x(cpl) x(segment_base) x(get_segment) x(read_segment)			\
+	x(interrupt_allowed) x(interrupt_shadow) x(set_interrupt_shadow)
 
 #define KVM_X86_DECLARE_HOT(op)	\
 	DECLARE_STATIC_CALL(kvm_x86_hot_##op, *((struct kvm_x86_ops *)NULL)->op);

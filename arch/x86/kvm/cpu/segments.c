@@ -5,6 +5,7 @@
  * registers. A set of registers that no processor can be in is refused as a whole.
  */
 #include "../x86.h"
+#include "../emulate/emulate.h"
 #include "../mmu/mmu.h"
 #include "cpuid.h"
 #include "regs.h"
@@ -13,12 +14,12 @@
 
 bool kvm_is_64bit(struct kvm_vcpu *vcpu)
 {
-	struct kvm_segment cs;
+	struct emu_segment cs;
 
 	if (!is_long_mode(vcpu))
 		return false;
-	vendor(get_segment)(vcpu, KVM_CS, &cs);
-	return cs.l;
+	vendor(read_segment)(vcpu, KVM_CS, &cs);
+	return cs.attr & EMU_ATTR_L;
 }
 EXPORT_SYMBOL_GPL(kvm_is_64bit);
 

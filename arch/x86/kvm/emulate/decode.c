@@ -400,6 +400,12 @@ static const u8 *parse_immediate(struct emu_insn *insn, u32 flags, const u8 *p)
 	}
 }
 
+/* The operand's address is in the instruction as it is. */
+static inline bool is_offset(const struct emu_insn *insn)
+{
+	return (insn->flags & IMM_MASK) == IMM_OFFSET;
+}
+
 /* Everything up to the length: knows no register and no segment. */
 static void parse(struct emu_insn *insn, enum emu_mode mode)
 {
@@ -413,6 +419,8 @@ static void parse(struct emu_insn *insn, enum emu_mode mode)
 		p = parse_modrm(insn, mode, flags, p + 1, modrm);
 	if (flags & IMM_MASK)
 		p = parse_immediate(insn, flags, p);
+	if (is_offset(insn))
+		insn->is_mem = true;
 	insn->length = p - insn->bytes;
 }
 
@@ -515,12 +523,49 @@ static int refuse(struct emulator *emu)
 	return EMU_UNHANDLED;
 }
 
+/* What parse() leaves depends on the mode and on as many bytes as the instruction has. */
+static void remember(struct emulator *emu)
+{
+	unsigned int length = emu->insn.length;
+
+	__builtin_memcpy(emu->parsed, emu->insn.bytes, sizeof(emu->parsed));
+	emu->parsed_mask[0] = emu_mask(length < 8 ? length : 8);
+	emu->parsed_mask[1] = emu_mask(length < 8 ? 0 : length - 8);
+	emu->parsed_mode = emu->mode + 1;
+}
+
+static inline bool is_remembered(const struct emulator *emu)
+{
+	u64 now[2];
+
+	__builtin_memcpy(now, emu->insn.bytes, sizeof(now));
+	return !((now[0] ^ emu->parsed[0]) & emu->parsed_mask[0]) &&
+	       !((now[1] ^ emu->parsed[1]) & emu->parsed_mask[1]) &&
+	       emu->parsed_mode == emu->mode + 1 && emu->insn.length <= emu->insn.available;
+}
+
+static int parse_all(struct emulator *emu)
+{
+	struct emu_insn *insn = &emu->insn;
+	int rc;
+
+	emu->parsed_mode = 0;
+	parse(insn, emu->mode);
+	while (insn->length > insn->available) {
+		rc = fetch_more(emu);
+		if (rc != EMU_DONE)
+			return rc;
+		parse(insn, emu->mode);
+	}
+	remember(emu);
+	return EMU_DONE;
+}
+
 int emu_decode(struct emulator *emu)
 {
 	struct emu_insn *insn = &emu->insn;
 	int rc;
 
-	emu->seg_valid = 0;
 	if (insn->available > EMU_MAX_LENGTH)
 		insn->available = EMU_MAX_LENGTH;
 	if (!insn->available) {
@@ -529,12 +574,10 @@ int emu_decode(struct emulator *emu)
 			return rc;
 	}
 
-	parse(insn, emu->mode);
-	while (insn->length > insn->available) {
-		rc = fetch_more(emu);
+	if (!is_remembered(emu)) {
+		rc = parse_all(emu);
 		if (rc != EMU_DONE)
 			return rc;
-		parse(insn, emu->mode);
 	}
 
 	if (!insn->op->exec)
@@ -546,12 +589,8 @@ int emu_decode(struct emulator *emu)
 	if (emu->mode != EMU_LONG64)
 		emu->next_rip = (u32)emu->next_rip;
 
-	if (insn->is_mem) {
-		insn->ea = effective_address(emu);
-	} else if ((insn->flags & IMM_MASK) == IMM_OFFSET) {
-		insn->is_mem = true;
-		insn->ea = insn->imm;
-	}
+	if (insn->is_mem)
+		insn->ea = is_offset(insn) ? insn->imm : effective_address(emu);
 	return EMU_DONE;
 }
 

@@ -286,6 +286,12 @@ struct emulator {
 	 * caller says how many in insn.available, every time.
 	 */
 	struct emu_insn insn;
+	/* The bytes that insn was parsed from, and which of their bits; mode 1 more, 0 is none. */
+	u64 parsed[2], parsed_mask[2];
+	u8 parsed_mode;
+	/* Segment registers that the caller has read already: bits of seg_valid, every time. */
+	struct emu_segment seg[6];
+	u8 seg_valid;
 
 	/* Results. */
 	struct emu_fault fault;		/* EMU_FAULT */
@@ -300,15 +306,14 @@ struct emulator {
 	u64 dst;
 	u64 dst_old;
 	u64 dst_linear;
-	u8 seg_valid;			/* which of seg[] have been read */
 	u8 ext;				/* EXT in error codes: an event from outside is delivered */
-	struct emu_segment seg[6];
 	/* On its way between a port and memory, or an image of the FPU */
 	u8 batch[EMU_MAX_BATCH] __attribute__((__aligned__(16)));
 };
 
 /*
- * Fetch and decode the instruction at rip. EMU_DONE, EMU_FAULT (#UD, #GP, or the fetch's),
+ * Fetch and decode the instruction at rip. When its bytes are those of the last one decoded, what
+ * was made of them is taken again, so a caller does well to give them beforehand. EMU_DONE, EMU_FAULT (#UD, #GP, or the fetch's),
  * EMU_PENDING, or EMU_UNHANDLED.
  */
 int emu_decode(struct emulator *emu);

@@ -76,13 +76,11 @@ bool kvm_walk_reread(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *e
 	return ok;
 }
 
-gpa_t kvm_walk_gva(struct kvm_vcpu *vcpu, gva_t gva, u32 access, struct kvm_walk_fault *fault)
+static noinline gpa_t walk_paged(struct kvm_vcpu *vcpu, gva_t gva, u32 access,
+				 struct kvm_walk_fault *fault)
 {
 	enum guest_walk_result r;
 	struct guest_walk w;
-
-	if (!vcpu->arch.mmu.guest.levels)
-		return gva;
 
 	walk_begin(&w, vcpu);
 	r = guest_walk_access(&w, &walk_ops, vcpu, gva, access, &fault->error_code);
@@ -91,6 +89,11 @@ gpa_t kvm_walk_gva(struct kvm_vcpu *vcpu, gva_t gva, u32 access, struct kvm_walk
 	fault->cr2 = gva;
 	fault->nested_abort = r == GUEST_WALK_ABORT;
 	return INVALID_GPA;
+}
+
+gpa_t kvm_walk_gva(struct kvm_vcpu *vcpu, gva_t gva, u32 access, struct kvm_walk_fault *fault)
+{
+	return vcpu->arch.mmu.guest.levels ? walk_paged(vcpu, gva, access, fault) : gva;
 }
 EXPORT_SYMBOL_GPL(kvm_walk_gva);
 

@@ -296,6 +296,7 @@ static const struct kvm_x86_ops svm_ops = {
 	.skip_insn = svm_skip_insn,
 
 	.get_segment = svm_get_segment,
+	.read_segment = svm_read_segment,
 	.set_segment = svm_set_segment,
 	.segment_base = svm_segment_base,
 	.cpl = svm_cpl,

@@ -152,6 +152,7 @@ void svm_set_cr4(struct kvm_vcpu *vcpu, unsigned long cr4);
 void svm_set_efer(struct kvm_vcpu *vcpu, u64 efer);
 void svm_set_dr7(struct kvm_vcpu *vcpu, unsigned long dr7);
 void svm_sync_debug_regs(struct kvm_vcpu *vcpu);
+void svm_read_segment(struct kvm_vcpu *vcpu, enum kvm_seg seg, struct emu_segment *s);
 void svm_get_segment(struct kvm_vcpu *vcpu, enum kvm_seg seg, struct kvm_segment *s);
 void svm_set_segment(struct kvm_vcpu *vcpu, enum kvm_seg seg, const struct kvm_segment *s);
 unsigned long svm_segment_base(struct kvm_vcpu *vcpu, enum kvm_seg seg);

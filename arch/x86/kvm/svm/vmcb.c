@@ -8,6 +8,7 @@
 #include <asm/debugreg.h>
 
 #include "svm.h"
+#include "../emulate/emulate.h"
 #include "../mmu/mmu.h"
 
 struct page *svm_iopm;
@@ -226,6 +227,11 @@ void svm_sync_debug_regs(struct kvm_vcpu *vcpu)
 
 /* ---- segments ------------------------------------------------------------------------------------- */
 
+/* All of them but the granularity, which is what the limit says. */
+#define SEGMENT_ATTRIBUTES	(EMU_ATTR_TYPE | EMU_ATTR_S | EMU_ATTR_DPL | EMU_ATTR_P |	\
+				 EMU_ATTR_AVL | EMU_ATTR_L | EMU_ATTR_DB)
+#define TSS_BUSY		2	/* bit of the type */
+
 static struct vmcb_seg *vmcb_segment(struct kvm_vcpu *vcpu, enum kvm_seg seg)
 {
 	struct vmcb_save_area *save = &to_svm(vcpu)->vmcb->save;
@@ -255,44 +261,57 @@ int svm_cpl(struct kvm_vcpu *vcpu)
  * The attribute word is that of a descriptor without the limit's bits between. What processors
  * leave undefined there is made definite, so that saved state can be loaded on any other.
  */
-void svm_get_segment(struct kvm_vcpu *vcpu, enum kvm_seg seg, struct kvm_segment *s)
+void svm_read_segment(struct kvm_vcpu *vcpu, enum kvm_seg seg, struct emu_segment *s)
 {
 	const struct vmcb_seg *hw = vmcb_segment(vcpu, seg);
-	u16 attr = hw->attrib;
+	u16 attr = hw->attrib & SEGMENT_ATTRIBUTES;
 
-	s->base = hw->base;
-	s->limit = hw->limit;
-	s->selector = hw->selector;
-	s->type = attr & SVM_SELECTOR_TYPE_MASK;
-	s->s = !!(attr & SVM_SELECTOR_S_MASK);
-	s->dpl = (attr & SVM_SELECTOR_DPL_MASK) >> SVM_SELECTOR_DPL_SHIFT;
-	s->present = !!(attr & SVM_SELECTOR_P_MASK);
-	s->avl = !!(attr & SVM_SELECTOR_AVL_MASK);
-	s->l = !!(attr & SVM_SELECTOR_L_MASK);
-	s->db = !!(attr & SVM_SELECTOR_DB_MASK);
-	s->g = hw->limit > 0xfffff;
-	s->unusable = !s->present;
-	s->padding = 0;
-
+	if (hw->limit > 0xfffff)
+		attr |= EMU_ATTR_G;
 	switch (seg) {
 	case KVM_TR:
-		s->type |= 2;	/* a loaded TSS is busy, whatever the processor kept */
+		attr |= TSS_BUSY;	/* a loaded one is, whatever the processor kept */
 		break;
 	case KVM_SS:
-		if (s->unusable)
-			s->db = 0;
-		s->dpl = to_svm(vcpu)->vmcb->save.cpl;
+		if (!(attr & EMU_ATTR_P))
+			attr &= ~EMU_ATTR_DB;
+		attr &= ~EMU_ATTR_DPL;
+		attr |= to_svm(vcpu)->vmcb->save.cpl << EMU_ATTR_DPL_SHIFT;
 		break;
 	case KVM_ES:
 	case KVM_DS:
 	case KVM_FS:
 	case KVM_GS:
-		if (!s->unusable)
-			s->type |= 1;	/* loaded means accessed */
+		if (attr & EMU_ATTR_P)
+			attr |= EMU_ATTR_ACCESSED;	/* loaded means that */
 		break;
 	default:
 		break;
 	}
+	s->base = hw->base;
+	s->limit = hw->limit;
+	s->selector = hw->selector;
+	s->attr = attr;
+}
+
+void svm_get_segment(struct kvm_vcpu *vcpu, enum kvm_seg seg, struct kvm_segment *s)
+{
+	struct emu_segment read;
+
+	svm_read_segment(vcpu, seg, &read);
+	s->base = read.base;
+	s->limit = read.limit;
+	s->selector = read.selector;
+	s->type = read.attr & EMU_ATTR_TYPE;
+	s->s = !!(read.attr & EMU_ATTR_S);
+	s->dpl = (read.attr & EMU_ATTR_DPL) >> EMU_ATTR_DPL_SHIFT;
+	s->present = !!(read.attr & EMU_ATTR_P);
+	s->avl = !!(read.attr & EMU_ATTR_AVL);
+	s->l = !!(read.attr & EMU_ATTR_L);
+	s->db = !!(read.attr & EMU_ATTR_DB);
+	s->g = !!(read.attr & EMU_ATTR_G);
+	s->unusable = !s->present;
+	s->padding = 0;
 }
 
 void svm_set_segment(struct kvm_vcpu *vcpu, enum kvm_seg seg, const struct kvm_segment *s)

@@ -298,6 +298,7 @@ static const struct kvm_x86_ops vmx_ops = {
 	.skip_insn = vmx_skip_insn,
 
 	.get_segment = vmx_get_segment,
+	.read_segment = vmx_read_segment,
 	.set_segment = vmx_set_segment,
 	.segment_base = vmx_segment_base,
 	.cpl = vmx_cpl,

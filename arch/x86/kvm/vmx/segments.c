@@ -4,6 +4,7 @@
  * and 27.3.1.3 (what an entry demands of them).
  */
 #include "vmx.h"
+#include "../emulate/emulate.h"
 
 /* Fields of the registers follow each other in the order of the encoding, then LDTR and TR. */
 #define SEG_FIELD(base, seg)	((base) + 2 * (seg))
@@ -51,6 +52,37 @@ void vmx_get_segment(struct kvm_vcpu *vcpu, enum kvm_seg seg, struct kvm_segment
 	s->db = !!(ar & VMX_AR_DB_MASK);
 	s->g = !!(ar & VMX_AR_G_MASK);
 	s->padding = 0;
+}
+
+/* Attributes of a descriptor without the limit's bits between them. */
+static u16 attributes(const struct kvm_segment *s)
+{
+	return s->type | s->s << 4 | s->dpl << EMU_ATTR_DPL_SHIFT |
+	       (s->unusable ? 0 : s->present << 7) | s->avl << 8 | s->l << 9 | s->db << 10 |
+	       s->g << 11;
+}
+
+void vmx_read_segment(struct kvm_vcpu *vcpu, enum kvm_seg seg, struct emu_segment *s)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+	struct kvm_segment real;
+	u32 ar;
+
+	if (unlikely(vmx->vm86 && seg != KVM_LDTR)) {
+		vmx_vm86_get_segment(vmx, seg, &real);
+		s->base = real.base;
+		s->limit = real.limit;
+		s->selector = real.selector;
+		s->attr = attributes(&real);
+		return;
+	}
+	ar = vmcs_read32(SEG_FIELD(GUEST_ES_AR_BYTES, seg));
+	s->base = vmcs_read(SEG_FIELD(GUEST_ES_BASE, seg));
+	s->limit = vmcs_read32(SEG_FIELD(GUEST_ES_LIMIT, seg));
+	s->selector = vmcs_read32(SEG_FIELD(GUEST_ES_SELECTOR, seg));
+	s->attr = (ar & 0xff) | (ar >> 4 & 0xf00);
+	if (ar & VMX_AR_UNUSABLE_MASK)
+		s->attr &= ~EMU_ATTR_P;
 }
 
 /* An entry is refused unless the granularity is one that the limit can have come from. */

@@ -170,6 +170,7 @@ int vmx_handle_apic_access(struct kvm_vcpu *vcpu);
 
 /* ---- segments.c -------------------------------------------------------------------------------------------- */
 
+void vmx_read_segment(struct kvm_vcpu *vcpu, enum kvm_seg seg, struct emu_segment *s);
 void vmx_get_segment(struct kvm_vcpu *vcpu, enum kvm_seg seg, struct kvm_segment *s);
 void vmx_set_segment(struct kvm_vcpu *vcpu, enum kvm_seg seg, const struct kvm_segment *s);
 unsigned long vmx_segment_base(struct kvm_vcpu *vcpu, enum kvm_seg seg);

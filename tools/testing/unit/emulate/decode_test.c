@@ -333,6 +333,56 @@ static void test_fetching(void)
 	group_end();
 }
 
+static int decode_given(const u8 *bytes, enum emu_mode mode)
+{
+	m.emu.mode = mode;
+	memcpy(m.emu.insn.bytes, bytes, EMU_MAX_LENGTH);
+	m.emu.insn.available = EMU_MAX_LENGTH;
+	m.emu.seg_valid = 0;
+	return emu_decode(&m.emu);
+}
+
+/* What is known of an instruction counts for the same bytes in the same mode, and no others. */
+static void test_remembering(void)
+{
+	static const enum emu_mode modes[] = { EMU_REAL, EMU_PROT32, EMU_LONG64 };
+	static const u8 first[][EMU_MAX_LENGTH] = {
+		{ 0x89, 0x18 }, { 0xa3, 0x10, 0x20, 0x30, 0x40, 0, 0, 0, 0 },
+		{ 0x87, 0x18 }, { 0xc7, 0x84, 0x88, 1, 2, 3, 4, 5, 6, 7, 8 },
+		{ 0x26, 0x67, 0x66, 0x8b, 0x43, 0x10 }, { 0xf0, 0x01, 0x18 },
+	};
+	unsigned int i, j, byte;
+
+	group_begin("decoding the same again");
+	for (i = 0; i < sizeof(first) / sizeof(first[0]); i++)
+		for (j = 0; j < 9; j++)
+			for (byte = 0; byte <= EMU_MAX_LENGTH; byte++) {
+				u8 then[EMU_MAX_LENGTH];
+				struct emu_insn got;
+				int rc, fresh;
+
+				memcpy(then, first[i], sizeof(then));
+				if (byte < EMU_MAX_LENGTH)
+					then[byte] ^= 0x41;
+				machine_reset(&m, EMU_LONG64);
+				m.gpr[EMU_RAX] = 0x8000;
+				decode_given(first[i], modes[j / 3]);
+				m.gpr[EMU_RAX] = 0x9000;
+				rc = decode_given(then, modes[j % 3]);
+				got = m.emu.insn;
+				machine_reset(&m, EMU_LONG64);
+				m.gpr[EMU_RAX] = 0x9000;
+				fresh = decode_given(then, modes[j % 3]);
+				CHECK(rc == fresh && (rc != EMU_DONE ||
+				      (got.op == m.emu.insn.op && got.length == m.emu.insn.length &&
+				       got.is_mem == m.emu.insn.is_mem && got.seg == m.emu.insn.seg &&
+				       (!got.is_mem || got.ea == m.emu.insn.ea) &&
+				       got.size == m.emu.insn.size && got.lock == m.emu.insn.lock)),
+				      "instruction %u, modes %u, byte %u", i, j, byte);
+			}
+	group_end();
+}
+
 /* The point of reading state late: what the commonest instruction of all asks for */
 static void test_economy(void)
 {
@@ -360,5 +410,6 @@ void test_decode(void)
 	test_address("64-bit addresses", EMU_LONG64);
 	test_prefixes();
 	test_fetching();
+	test_remembering();
 	test_economy();
 }

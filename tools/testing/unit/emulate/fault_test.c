@@ -110,6 +110,7 @@ static void test_canonical(void)
 	CHECK(RUN(0x8b, 0x03) == EMU_DONE, "base of DS ignored");
 	m.emu.rip = 1ull << 57;
 	m.emu.insn.available = 0;
+	m.emu.seg_valid = 0;
 	CHECK(emu_decode(&m.emu) == EMU_FAULT && m.emu.fault.vector == 13, "rip");
 	group_end();
 }

@@ -574,6 +574,7 @@ int machine_decode(struct machine *m, const void *bytes, unsigned int n)
 {
 	machine_code(m, bytes, n);
 	m->emu.insn.available = 0;
+	m->emu.seg_valid = 0;
 	return emu_decode(&m->emu);
 }
 
