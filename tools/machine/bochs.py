@@ -62,6 +62,7 @@ debug: action=ignore
 display_library: rfb, options="timeout=0"
 clock: sync=none, time0=local
 speaker: enabled=0
+sound: driver=dummy
 """
 
 POWER_OFF = "ACPI control: soft power off"
