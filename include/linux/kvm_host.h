@@ -223,6 +223,8 @@ void kvm_dirty_ring_mark(struct kvm_vcpu *vcpu, struct kvm_memory_slot *slot, gf
 int kvm_dirty_ring_max_bytes(void);
 /* KVM_REQ_DIRTY_RING: true, with kvm_run filled, if the ring has no room for another entry. */
 bool kvm_dirty_ring_exit(struct kvm_vcpu *vcpu);
+/* So many pages may be noted until the vcpu's ring counts as full. */
+u32 kvm_dirty_ring_room(struct kvm_vcpu *vcpu);
 
 /* ---- mmu notifier (mmu_notifier.c) --------------------------------------------------------- */
 
@@ -361,6 +363,7 @@ struct kvm {
 	struct kvm_memslots __rcu *active_memslots[KVM_MAX_NR_ADDRESS_SPACES];
 	struct xarray memslot_ids[KVM_MAX_NR_ADDRESS_SPACES];	/* slots_lock */
 	u64 nr_slot_pages;					/* slots_lock */
+	unsigned int nr_logged_slots;	/* that have or get a dirty log; written under slots_lock */
 
 	/* mmu_notifier.c */
 	struct mmu_notifier mmu_notifier;
@@ -704,6 +707,13 @@ bool kvm_arch_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
 bool kvm_arch_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
 /* The address space is going away: drop every translation. May be called more than once. */
 void kvm_arch_mmu_release(struct kvm *kvm);
+/*
+ * The first slot is about to be logged, or the last one no longer is: kvm->nr_logged_slots has the new
+ * number. Caller holds slots_lock.
+ */
+void kvm_arch_dirty_logging_changed(struct kvm *kvm);
+/* Writes that processors have noted for themselves are to be marked by now. Caller holds slots_lock. */
+void kvm_arch_dirty_log_sync(struct kvm *kvm);
 /* Userspace is about to clear dirty bits in this range of the slot. Caller holds slots_lock. */
 void kvm_arch_dirty_clear(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t offset, u64 npages);
 /*

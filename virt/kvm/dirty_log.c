@@ -137,6 +137,7 @@ static int get_dirty_log(struct kvm *kvm, struct kvm_dirty_log *log)
 	if (IS_ERR(slot))
 		return PTR_ERR(slot);
 	size = log_longs(slot) * sizeof(long);
+	kvm_arch_dirty_log_sync(kvm);
 	if (READ_ONCE(kvm->manual_dirty_log_protect))
 		return copy_to_user(log->dirty_bitmap, slot->dirty_bitmap, size) ? -EFAULT : 0;
 

@@ -102,6 +102,14 @@ bool kvm_dirty_ring_full(struct kvm_vcpu *vcpu)
 	       entries_used(vcpu) >= vcpu->kvm->dirty_ring_entries - RESERVED_ENTRIES;
 }
 
+u32 kvm_dirty_ring_room(struct kvm_vcpu *vcpu)
+{
+	u32 most = vcpu->kvm->dirty_ring_entries - RESERVED_ENTRIES, used = entries_used(vcpu);
+
+	return used < most ? most - used : 0;
+}
+EXPORT_SYMBOL_GPL(kvm_dirty_ring_room);
+
 static struct kvm_dirty_gfn *ring_entry(struct kvm_vcpu *vcpu, u32 index)
 {
 	return &vcpu->dirty_ring[index & (vcpu->kvm->dirty_ring_entries - 1)];

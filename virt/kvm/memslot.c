@@ -255,6 +255,21 @@ static struct kvm_memory_slot *memslot_alloc(struct kvm *kvm, const struct kvm_m
 	return slot;
 }
 
+/* Before anybody sees that a slot is logged, and after nobody does. */
+static void logging_begins(struct kvm *kvm)
+{
+	WRITE_ONCE(kvm->nr_logged_slots, kvm->nr_logged_slots + 1);
+	if (kvm->nr_logged_slots == 1)
+		kvm_arch_dirty_logging_changed(kvm);
+}
+
+static void logging_ends(struct kvm *kvm)
+{
+	WRITE_ONCE(kvm->nr_logged_slots, kvm->nr_logged_slots - 1);
+	if (!kvm->nr_logged_slots)
+		kvm_arch_dirty_logging_changed(kvm);
+}
+
 static int memslot_create(struct kvm *kvm, const struct kvm_memory_slot *like)
 {
 	struct kvm_memory_slot *slot;
@@ -276,6 +291,8 @@ static int memslot_create(struct kvm *kvm, const struct kvm_memory_slot *like)
 		return r;
 	}
 	kvm->nr_slot_pages += slot->npages;
+	if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
+		logging_begins(kvm);
 	memslots_edit(kvm, slot->as_id, NULL, slot);
 	return 0;
 }
@@ -293,6 +310,8 @@ static void memslot_delete(struct kvm *kvm, struct kvm_memory_slot *slot)
 	memslot_invalidate(kvm, slot);
 	xa_erase(&kvm->memslot_ids[slot->as_id], slot->id);
 	kvm->nr_slot_pages -= slot->npages;
+	if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
+		logging_ends(kvm);
 	memslots_edit(kvm, slot->as_id, slot, NULL);
 }
 
@@ -315,7 +334,11 @@ static int memslot_move(struct kvm *kvm, struct kvm_memory_slot *old,
 		return r;
 	}
 
+	if (slot->flags & KVM_MEM_LOG_DIRTY_PAGES)
+		logging_begins(kvm);
 	memslot_invalidate(kvm, old);
+	if (old->flags & KVM_MEM_LOG_DIRTY_PAGES)
+		logging_ends(kvm);
 	if ((slot->flags & KVM_MEM_LOG_DIRTY_PAGES) && old->dirty_bitmap)
 		swap(slot->dirty_bitmap, old->dirty_bitmap);
 	/* Replacing an entry allocates nothing. */
@@ -334,13 +357,16 @@ static int memslot_change_flags(struct kvm *kvm, struct kvm_memory_slot *slot, u
 		r = kvm_dirty_log_create(kvm, slot);
 		if (r)
 			return r;
+		logging_begins(kvm);
 	}
 	/* Whoever sees the flag sees the bitmap, and nobody uses the bitmap without the flag. */
 	smp_store_release(&slot->flags, flags);
 	synchronize_srcu_expedited(&kvm->srcu);
 	kvm_arch_memslot_changed(kvm, slot, old_flags);
-	if (!(flags & KVM_MEM_LOG_DIRTY_PAGES))
+	if (!(flags & KVM_MEM_LOG_DIRTY_PAGES)) {
+		logging_ends(kvm);
 		kvm_dirty_log_free(slot);
+	}
 	return 0;
 }
 

@@ -42,6 +42,13 @@ static int serve_requests(struct kvm_vcpu *vcpu)
 			return r;
 		}
 	}
+	if (kvm_request_take(vcpu, KVM_REQ_DIRTY_LOGGING)) {
+		r = kvm_x86_ops.dirty_logging_changed(vcpu);
+		if (r) {
+			kvm_request(vcpu, KVM_REQ_DIRTY_LOGGING);
+			return r;
+		}
+	}
 	/* The guest may have left the wish for a flush in it. */
 	if (kvm_request_take(vcpu, KVM_REQ_STEAL_TIME))
 		kvm_steal_time_update(vcpu);

@@ -53,6 +53,7 @@ struct emu_segment;
 #define KVM_REQ_STEAL_TIME	(KVM_REQ_ARCH_BASE + 10) /* tell the guest how long it waited */
 #define KVM_REQ_XEN		(KVM_REQ_ARCH_BASE + 11) /* pv/xen.c: timer, events, runstate */
 #define KVM_REQ_SMI		(KVM_REQ_ARCH_BASE + 12) /* an SMI has come */
+#define KVM_REQ_DIRTY_LOGGING	(KVM_REQ_ARCH_BASE + 13) /* slots are logged, or no longer */
 
 /* ---- registers -------------------------------------------------------------------------------- */
 
@@ -591,6 +592,8 @@ struct kvm_x86_ops {
 	void (*flush_tlb_guest)(struct kvm_vcpu *vcpu);	/* linear addresses only, if it can */
 	void (*flush_tlb_page)(struct kvm_vcpu *vcpu, gva_t gva);
 	void (*load_root)(struct kvm_vcpu *vcpu, hpa_t root, int level);
+	/* KVM_REQ_DIRTY_LOGGING, asked for only where the processor logs writes. 0 / -errno. Sleeps. */
+	int (*dirty_logging_changed)(struct kvm_vcpu *vcpu);
 
 	void (*write_tsc_offset)(struct kvm_vcpu *vcpu, u64 offset);
 	void (*cpuid_changed)(struct kvm_vcpu *vcpu);

@@ -65,9 +65,10 @@ static u64 direct_leaf(const struct kvm_fault *fault, int level)
 	if (!fault->page.writable)
 		return spte;
 	spte |= SPTE_HOST_WRITE | SPTE_MMU_WRITE;
-	if (fault->write)
+	/* Dirty from the start where nobody wants to know: the processor has less to do, and to log. */
+	if (fault->write || !fault->logged)
 		return spte | SPTE_WRITE | kvm_spte_format.dirty;
-	return fault->logged ? spte : spte | SPTE_WRITE;
+	return kvm_processor_logs() ? spte | SPTE_WRITE : spte;
 }
 
 /* 1: done, or lost against another vcpu, which comes to the same. */
@@ -90,7 +91,7 @@ static int direct_install(struct kvm_vcpu *vcpu, struct kvm_fault *fault, u64 *s
 	else if (spte_pfn(old) != spte_pfn(new))
 		kvm_flush_remote_tlbs(vcpu->kvm);
 	/* After the entry, see dirty_log rules in mmu.rst. */
-	if (fault->logged && (new & SPTE_WRITE))
+	if (fault->logged && fault->write)
 		kvm_dirty_log_mark(vcpu, fault->slot, fault->gfn);
 	return 1;
 }

@@ -14,13 +14,14 @@
  * of devices are uncached. Without bits that the processor sets, a bit of ours says that a page was
  * accessed when the entry was made.
  */
-void kvm_mmu_configure_ept(int root_level, int max_huge_level, bool ad)
+void kvm_mmu_configure_ept(int root_level, int max_huge_level, bool ad, bool pml)
 {
 	kvm_spte_format = (struct kvm_spte_format) {
 		.table = VMX_EPT_RWX_MASK,
 		.leaf = VMX_EPT_READABLE_MASK | VMX_EPT_EXECUTABLE_MASK,
 		.accessed = ad ? VMX_EPT_ACCESS_BIT : SPTE_SOFT_ACCESSED,
 		.dirty = ad ? VMX_EPT_DIRTY_BIT : 0,
+		.log = pml ? VMX_EPT_DIRTY_BIT : SPTE_WRITE,
 		.memory = VMX_EPTP_MT_WB << VMX_EPT_MT_EPTE_SHIFT | VMX_EPT_IPAT_BIT,
 		.root_level = root_level,
 		.max_huge_level = max_huge_level,

@@ -11,8 +11,8 @@ int kvm_mmu_module_init(void);		/* slab caches, shrinker */
 void kvm_mmu_module_exit(void);
 /* By the vendor at load, before any VM: two-dimensional paging, entries in the AMD format. */
 void kvm_mmu_configure_npt(int root_level, int max_huge_level);
-/* The same in Intel's format; @ad: the processor sets accessed and dirty bits. */
-void kvm_mmu_configure_ept(int root_level, int max_huge_level, bool ad);
+/* The same in Intel's format; @ad: the processor sets accessed and dirty bits; @pml: and logs it. */
+void kvm_mmu_configure_ept(int root_level, int max_huge_level, bool ad, bool pml);
 /* The same without two-dimensional paging: the processor walks tables of ours for the guest's. */
 void kvm_mmu_configure_shadow(int max_huge_level);
 

@@ -14,6 +14,8 @@
  *     too. The mmu notifier removes the entry before that stops being true.
  *   SPTE_MMU_WRITE: nothing but the dirty log stands against writing, so a write fault may set
  *     SPTE_WRITE with one cmpxchg and no lock.
+ *   SPTE_WRITE without the dirty bit, in a 4 KiB leaf where the processor logs writes: the next
+ *     write to the page is noted. In any other leaf that allows writes the dirty bit means nothing.
  */
 #ifndef _KVM_X86_MMU_SPTE_H
 #define _KVM_X86_MMU_SPTE_H
@@ -43,6 +45,7 @@ struct kvm_spte_format {
 	u64 table;		/* bits of every entry that points to a table */
 	u64 leaf;		/* bits of every leaf */
 	u64 accessed, dirty;	/* set by the processor */
+	u64 log;		/* taken from a 4 KiB leaf, the next write is noted: SPTE_WRITE or dirty */
 	u64 memory;		/* bits of a leaf that maps memory and no device's registers */
 	u64 user, nx;		/* of a leaf of shadow paging */
 	u64 encrypted;		/* address bit of encrypted memory, or 0 */
@@ -57,6 +60,18 @@ u64 kvm_spte_leaf(kvm_pfn_t pfn, int level, bool is_memory);
 u64 kvm_spte_table(void *table);
 /* What entry @index of a table must be that takes the place of the leaf @huge at @level. */
 u64 kvm_spte_split(u64 huge, int level, unsigned int index);
+
+/* Page-modification logging: the processor keeps a list of leaves that it makes dirty. */
+static inline bool kvm_processor_logs(void)
+{
+	return kvm_spte_format.log != SPTE_WRITE;
+}
+
+/* What the dirty log takes from a leaf. A list of large pages would not say which part was written. */
+static inline u64 spte_log_bit(int level)
+{
+	return level == 1 ? kvm_spte_format.log : SPTE_WRITE;
+}
 
 static inline bool spte_present(u64 spte)
 {

@@ -2,6 +2,9 @@
 /*
  * Who touched a page: write protection for the dirty log, and ageing. Entries lose a right or a
  * bit here, none goes away; giving the right back is the fault's work (fault.c, direct.c).
+ *
+ * Where the processor logs which pages it makes dirty (SDM 3, 29.3.6), leaves of 4 KiB lose the dirty
+ * bit for the dirty log and stay writable; larger ones are protected, to be split by the first write.
  */
 #include "internal.h"
 #include "iter.h"
@@ -19,14 +22,16 @@ static bool protect_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
 
 	for_each_root(kvm, root, slot->as_id) {
 		kvm_for_each_spte(&it, root, slot->base_gfn, end, 1) {
+			u64 bit = spte_log_bit(it.level);
+
 			if (kvm_iter_should_yield(kvm, &it)) {
 				if (!kvm_iter_yield(kvm, &it))
 					return true;
 				continue;
 			}
-			if (!spte_is_leaf(it.spte, it.level) || !(it.spte & SPTE_WRITE))
+			if (!spte_is_leaf(it.spte, it.level) || !(it.spte & bit))
 				continue;
-			spte_clear_bits(it.sptep, SPTE_WRITE);
+			spte_clear_bits(it.sptep, bit);
 			flush = true;
 		}
 	}
@@ -97,13 +102,32 @@ void kvm_arch_dirty_protect(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t
 	protect_frames(kvm, slot, base, mask);
 	for_each_root(kvm, root, slot->as_id) {
 		kvm_for_each_spte(&it, root, base + __ffs(mask), base + __fls(mask) + 1, 1) {
-			if (!spte_is_leaf(it.spte, it.level) || !(it.spte & SPTE_WRITE))
+			u64 bit = spte_log_bit(it.level);
+
+			if (!spte_is_leaf(it.spte, it.level) || !(it.spte & bit))
 				continue;
 			if (it.level == 1 && !(mask & BIT(it.gfn - base)))
 				continue;
-			spte_clear_bits(it.sptep, SPTE_WRITE);
+			spte_clear_bits(it.sptep, bit);
 		}
 	}
+}
+
+/*
+ * Every vcpu is out of the guest when this returns and goes back with its log on, or off: before the
+ * first leaf is in a state in which writes to it must be noted.
+ */
+void kvm_arch_dirty_logging_changed(struct kvm *kvm)
+{
+	if (kvm_processor_logs())
+		kvm_request_all(kvm, KVM_REQ_DIRTY_LOGGING);
+}
+
+/* A vcpu's log is empty when it is out of the guest. */
+void kvm_arch_dirty_log_sync(struct kvm *kvm)
+{
+	if (kvm_processor_logs())
+		kvm_request_all(kvm, KVM_REQ_OUTSIDE);
 }
 
 /*

@@ -21,6 +21,10 @@ static bool eptad = true;
 module_param(eptad, bool, 0444);
 MODULE_PARM_DESC(eptad, "accessed and dirty bits in extended page tables");
 
+static bool pml = true;
+module_param(pml, bool, 0444);
+MODULE_PARM_DESC(pml, "the processor logs pages that it makes dirty (needs eptad)");
+
 static bool vpid = true;
 module_param(vpid, bool, 0444);
 MODULE_PARM_DESC(vpid, "tag the guest's translations, so that entries and exits keep them");
@@ -188,6 +192,8 @@ static int choose_second_word(struct vmx_controls *c)
 		cpu2.optional |= SECONDARY_EXEC_ENABLE_EPT;
 	if (ept && unrestricted_guest)
 		cpu2.optional |= SECONDARY_EXEC_UNRESTRICTED_GUEST;
+	if (ept && eptad && pml)
+		cpu2.optional |= SECONDARY_EXEC_ENABLE_PML;
 	if (vpid)
 		cpu2.optional |= SECONDARY_EXEC_ENABLE_VPID;
 	if (flexpriority && vmx_hw.tpr_shadow)
@@ -292,6 +298,10 @@ static void choose_paging(struct vmx_controls *c)
 	c->cpu2 &= ~(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
 		     SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE);
 	vmx_hw.ept_ad = vmx_hw.ept && eptad && (vmx_hw.ept_caps & VMX_EPT_AD_BIT);
+	/* Switched on for a vcpu while a slot is logged. */
+	if (!vmx_hw.ept_ad)
+		c->cpu2 &= ~SECONDARY_EXEC_ENABLE_PML;
+	vmx_hw.pml = c->cpu2 & SECONDARY_EXEC_ENABLE_PML;
 	vmx_hw.ept_levels = pgtable_l5_enabled() && (vmx_hw.ept_caps & VMX_EPT_PAGE_WALK_5_BIT) ?
 			    5 : 4;
 	if (vmx_hw.ept)
@@ -317,6 +327,7 @@ static void settle_parameters(void)
 {
 	ept = vmx_hw.ept;
 	eptad = vmx_hw.ept_ad;
+	pml = vmx_hw.pml;
 	vpid = vmx_hw.vpid;
 	unrestricted_guest = vmx_hw.unrestricted_guest;
 	preemption_timer = vmx_hw.timer;

@@ -319,6 +319,8 @@ static int handle_rare(struct kvm_vcpu *vcpu, u32 reason)
 		return 1;	/* the host's interrupts have been looked at by now */
 	case EXIT_REASON_EPT_MISCONFIG:
 		return handle_ept_misconfig(vcpu);
+	case EXIT_REASON_PML_FULL:
+		return vmx_handle_pml_full(vcpu);
 	case EXIT_REASON_RDPMC:
 		return kvm_emulate_rdpmc(vcpu);
 	case EXIT_REASON_INVD:

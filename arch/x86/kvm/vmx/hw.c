@@ -247,7 +247,8 @@ int vmx_hw_setup(void)
 		goto err_msr;
 
 	if (vmx_hw.ept)
-		kvm_mmu_configure_ept(vmx_hw.ept_levels, max_huge_level(), vmx_hw.ept_ad);
+		kvm_mmu_configure_ept(vmx_hw.ept_levels, max_huge_level(), vmx_hw.ept_ad,
+				      vmx_hw.pml);
 	else
 		kvm_mmu_configure_shadow(max_huge_level());
 	kvm_hw.npt = vmx_hw.ept;

@@ -181,10 +181,15 @@ static enum kvm_entry_result vmx_enter(struct kvm_vcpu *vcpu, bool must_exit_at_
 	else if (unlikely(must_exit_at_once))
 		smp_send_reschedule(vcpu->cpu);
 
+	if (unlikely(vmx->pml_on))
+		vmx_pml_arm(vmx);
+
 	cross_over(vmx);
 
 	if (unlikely(vmx->host_debugctl))
 		update_debugctlmsr(vmx->host_debugctl);
+	if (unlikely(vmx->pml_on))
+		vmx_pml_drain(vmx);
 	if (unlikely(vmx->entry_failed)) {
 		vmx->instruction_error = vmcs_read32(VM_INSTRUCTION_ERROR);
 		return KVM_ENTRY_EXITED;
@@ -239,6 +244,9 @@ static int vmx_vcpu_create(struct kvm_vcpu *vcpu)
 	r = vmx_real_prepare(vcpu->kvm);
 	if (r)
 		return r;
+	/* Slots may be logged already. */
+	if (vmx_hw.pml)
+		kvm_request(vcpu, KVM_REQ_DIRTY_LOGGING);
 	return vmx_vmcs_create(to_vmx(vcpu));
 }
 
@@ -342,6 +350,7 @@ static const struct kvm_x86_ops vmx_ops = {
 	.flush_tlb_guest = vmx_flush_tlb_guest,
 	.flush_tlb_page = vmx_flush_tlb_page,
 	.load_root = vmx_load_root,
+	.dirty_logging_changed = vmx_dirty_logging_changed,
 
 	.write_tsc_offset = vmx_write_tsc_offset,
 	.cpuid_changed = vmx_cpuid_changed,

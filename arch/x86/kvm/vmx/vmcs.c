@@ -46,6 +46,7 @@ void vmx_vmcs_destroy(struct vcpu_vmx *vmx)
 	vmx_clear_vmcs(vmx);
 	vmx_vpid_free(vmx->vpid);
 	vmx_msr_bitmap_destroy(vmx);
+	vmx_pml_free(vmx);
 	free_page((unsigned long)vmx->vmcs);
 }
 
@@ -57,6 +58,8 @@ static void write_controls(struct vcpu_vmx *vmx)
 	vmx_apic_reset(vmx);
 	if (!vmx->vpid)
 		c->cpu2 &= ~SECONDARY_EXEC_ENABLE_VPID;
+	if (!vmx->pml_on)
+		c->cpu2 &= ~SECONDARY_EXEC_ENABLE_PML;
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, c->pin);
 	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c->cpu);
 	if (c->cpu & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)

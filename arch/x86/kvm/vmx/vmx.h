@@ -74,6 +74,10 @@ struct vcpu_vmx {
 	unsigned long cr4_owned;	/* bits that the guest changes without an exit */
 	bool pdptrs_changed;		/* arch.mmu.pdptrs are newer than the VMCS */
 
+	bool pml_on;			/* page-modification logging (pml.c) */
+	u16 pml_start;			/* first index to be filled, as the VMCS has it */
+	u64 *pml_log;
+
 	bool host_saved;		/* prepare_entry was done since the vcpu was loaded */
 	u16 host_fs_sel, host_gs_sel, host_ds_sel, host_es_sel, host_ldt_sel;
 	u64 host_debugctl;
@@ -107,7 +111,7 @@ struct vmx_features {
 	u64 basic, misc;
 	struct vmx_controls controls;	/* of a new vcpu */
 	u64 ept_caps, vpid_caps;
-	bool ept, ept_ad, unrestricted_guest, vpid, virtual_nmis, timer, msr_bitmaps;
+	bool ept, ept_ad, pml, unrestricted_guest, vpid, virtual_nmis, timer, msr_bitmaps;
 	bool load_efer, load_pat, tpr_shadow, apic_accesses, x2apic_mode;
 	int ept_levels;
 	u8 timer_shift;			/* TSC ticks of a timer tick, as a power of two */
@@ -167,6 +171,15 @@ void vmx_apic_reset(struct vcpu_vmx *vmx);	/* with fresh controls */
 void vmx_apic_mode_changed(struct kvm_vcpu *vcpu);
 void vmx_update_tpr_threshold(struct kvm_vcpu *vcpu);
 int vmx_handle_apic_access(struct kvm_vcpu *vcpu);
+
+/* ---- pml.c: pages that the processor has made dirty ---------------------------------------------------- */
+
+int vmx_dirty_logging_changed(struct kvm_vcpu *vcpu);
+/* Around an entry with the log on. Interrupts off. */
+void vmx_pml_arm(struct vcpu_vmx *vmx);
+void vmx_pml_drain(struct vcpu_vmx *vmx);
+int vmx_handle_pml_full(struct kvm_vcpu *vcpu);
+void vmx_pml_free(struct vcpu_vmx *vmx);
 
 /* ---- segments.c -------------------------------------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
  */
 #include "guest.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -129,6 +130,54 @@ static void not_the_guest(void)
 	expect_bits(g, 64, 0, 0, 1);
 	write_pages(g, 9, 1, 1);
 	expect_bits(g, 64, 9, 1, 1);
+}
+
+/* Does the processor log which pages it makes dirty? */
+static bool processor_logs(void)
+{
+	int fd = open("/sys/module/kvm_intel/parameters/pml", O_RDONLY);
+	char value = 'N';
+
+	if (fd < 0)
+		return false;
+	check(read(fd, &value, 1) == 1);
+	close(fd);
+	return value == 'Y';
+}
+
+/* A few pages more than its log has entries, and many times as many: only a full log exits. */
+static void without_faults(void)
+{
+	struct guest *g = guest_new(LONG, touch_code);
+	const uint64_t pages = 2048;
+	uint8_t *area = map_pages(pages * PAGE);
+	uint64_t faults, exits;
+
+	if (!processor_logs())
+		skip("the processor keeps no log");
+	must(set_logging(g, false, area, pages * PAGE));
+	write_pages(g, 0, pages, 1);
+	must(set_logging(g, true, area, pages * PAGE));
+	expect_bits(g, pages, 0, 0, 1);
+	faults = vcpu_stat(g->vcpu, "pf_taken");
+	exits = vcpu_stat(g->vcpu, "exits");
+	write_pages(g, 0, pages, 1);
+	check_equal(vcpu_stat(g->vcpu, "pf_taken"), faults);
+	exits = vcpu_stat(g->vcpu, "exits") - exits;
+	if (exits < pages / 512 || exits > pages / 64)
+		fail("%llu exits", (unsigned long long)exits);
+	expect_bits(g, pages, 0, pages, 1);
+	write_pages(g, 7, 515, 1);
+	expect_bits(g, pages, 7, 515, 1);
+	/* A page first met while it is logged: noted when it is written to, not before. */
+	must(vm_set_slot(g->vm, SLOT, 0, BASE, 0, NULL));
+	must(set_logging(g, true, area, pages * PAGE));
+	read_pages(g, 0, 64);
+	expect_bits(g, pages, 0, 0, 1);
+	faults = vcpu_stat(g->vcpu, "pf_taken");
+	write_pages(g, 0, 64, 1);
+	check_equal(vcpu_stat(g->vcpu, "pf_taken"), faults);
+	expect_bits(g, pages, 0, 64, 1);
 }
 
 GUEST(emulated_code, 64,
@@ -367,6 +416,63 @@ static void huge_pages_manual(void)
 	check_equal(*(uint64_t *)(area + 200 * PAGE), 3);
 }
 
+/* Writes a page and says so, in memory that is not logged, then spins. */
+GUEST(telling_code, 64, INTERRUPTIBLE
+	"	xor	%ecx, %ecx\n"
+	"1:	mov	%rcx, %rbx\n"
+	"	shl	$12, %rbx\n"
+	"	incq	0x1000000(%rbx)\n"
+	"	inc	%rcx\n"
+	"	mov	%rcx, 0x20000\n"	/* GUEST_FREE */
+	"2:	pause\n"
+	"	cmp	%rcx, 0x20008\n"
+	"	jb	2b\n"
+	"	jmp	1b\n");
+
+struct writer {
+	struct guest *g;
+	volatile bool stop;
+};
+
+static void on_signal(int number)
+{
+}
+
+static void *run_writer(void *data)
+{
+	struct writer *writer = data;
+
+	while (!writer->stop)
+		if (guest_run(writer->g) != EINTR)
+			fail("the writing guest stopped");
+	return NULL;
+}
+
+/* What a guest that goes on running has said to be written is in the log. */
+static void log_of_running(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	struct writer writer = { .g = guest_new(LONG, telling_code) };
+	volatile uint64_t *words = (uint64_t *)(writer.g->memory + GUEST_FREE);
+	uint8_t *area = map_pages(64 * PAGE);
+	pthread_t thread;
+
+	check_equal(GUEST_FREE, 0x20000);
+	sigaction(SIGUSR1, &action, NULL);
+	must(set_logging(writer.g, true, area, 64 * PAGE));
+	must(pthread_create(&thread, NULL, run_writer, &writer));
+	for (uint64_t page = 0; page < 20; page++) {
+		while (words[0] != page + 1)
+			sleep_ms(1);
+		expect_bits(writer.g, 64, page, 1, 1);
+		expect_bits(writer.g, 64, 0, 0, 1);
+		words[1] = page + 1;
+	}
+	writer.stop = true;
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, NULL);
+}
+
 /*
  * As in a migration: while the guest writes all over its memory, dirty pages are copied. When it
  * is stopped and the rest copied, the copy equals the original.
@@ -388,25 +494,6 @@ GUEST(random_code, 64, INTERRUPTIBLE
 	"	and	$0x1ffff8, %ebx\n"
 	"	add	%rax, 0x1000000(%rbx)\n"
 	"	jmp	1b\n");
-
-struct writer {
-	struct guest *g;
-	volatile bool stop;
-};
-
-static void on_signal(int number)
-{
-}
-
-static void *run_writer(void *data)
-{
-	struct writer *writer = data;
-
-	while (!writer->stop)
-		if (guest_run(writer->g) != EINTR)
-			fail("the writing guest stopped");
-	return NULL;
-}
 
 static void copy_dirty(const uint64_t *bitmap, uint8_t *copy, const uint8_t *area)
 {
@@ -476,6 +563,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{ "pages written are logged, once each", log_and_again },
 		{ "the process's own writes are not", not_the_guest },
+		{ "writes without faults", without_faults },
 		{ "writes by emulation are", emulated_writes },
 		{ "the processor's writes to page tables are", page_table_writes },
 		{ "bad arguments", bad_arguments },
@@ -483,6 +571,7 @@ int main(int argc, char **argv)
 		{ "all set at first", initially_set },
 		{ "large pages", huge_pages },
 		{ "large pages, cleared by hand", huge_pages_manual },
+		{ "of a guest that goes on running", log_of_running },
 		{ "a running guest copied", migrate_small_pages },
 		{ "... from large pages", migrate_huge_pages },
 		{ "... cleared by hand", migrate_manual },

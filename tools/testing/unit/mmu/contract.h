@@ -193,7 +193,9 @@ static const struct { int x86_vendor; } boot_cpu_data = { X86_VENDOR_AMD };
 #define KVM_MEMSLOT_INVALID	BIT(31)
 #define KVM_DIRTY_LOG_INITIALLY_SET 2
 #define KVM_REQ_TLB_FLUSH	0
+#define KVM_REQ_OUTSIDE		3
 #define KVM_REQ_MMU_ROOT	11
+#define KVM_REQ_DIRTY_LOGGING	21
 
 struct kvm_memory_slot {
 	gfn_t base_gfn;
@@ -271,6 +273,8 @@ bool kvm_arch_unmap_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
 bool kvm_arch_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
 bool kvm_arch_test_age_gfn_range(struct kvm *kvm, struct kvm_gfn_range *range);
 void kvm_arch_mmu_release(struct kvm *kvm);
+void kvm_arch_dirty_logging_changed(struct kvm *kvm);
+void kvm_arch_dirty_log_sync(struct kvm *kvm);
 void kvm_arch_dirty_protect(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t offset,
 			    unsigned long mask);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The tree of translations against a plain model: one array says what each frame of a slot is
- * mapped to. Random faults, removals, dirty logging, ageing and reclaim, with lost races and
- * breaks in between; after each the whole tree, its statistics and its memory are compared.
+ * mapped to. Random faults, removals, dirty logging by protection and by the processor, ageing and
+ * reclaim, with lost races and breaks in between; after each the whole tree, its statistics and its
+ * memory are compared.
  */
 #include "internal.h"
 
@@ -179,20 +180,20 @@ struct kvm_test_ops kvm_x86_ops = { load_root, flush_tlb_all };
 
 /* ---- the model ---- */
 
-struct state { bool mapped, write, young; int level; };
+struct state { bool mapped, write, unseen, young; int level; };	/* unseen: the next write */
 
-static u64 look_up(gfn_t gfn, int *level)
+static u64 *look_up(gfn_t gfn, int *level)
 {
 	u64 *table = vcpu.arch.mmu.root_page->table;
 	int l;
 
 	for (l = 4; ; l--) {
-		u64 spte = table[spte_index(gfn, l)];
+		u64 *sptep = &table[spte_index(gfn, l)];
 
 		*level = l;
-		if (!spte_is_table(spte, l))
-			return spte;
-		table = spte_child(spte);
+		if (!spte_is_table(*sptep, l))
+			return sptep;
+		table = spte_child(*sptep);
 	}
 }
 
@@ -203,7 +204,7 @@ static struct state state_of(unsigned int i)
 
 	if (vcpu.arch.mmu.generation != vm.arch.mmu.generation)
 		return s;
-	spte = look_up(BASE_GFN + i, &s.level);
+	spte = *look_up(BASE_GFN + i, &s.level);
 	s.mapped = spte_present(spte);
 	if (!s.mapped)
 		return s;
@@ -211,6 +212,7 @@ static struct state state_of(unsigned int i)
 	check(!(spte & SPTE_WRITE) || (spte & SPTE_MMU_WRITE));
 	check(!(spte & SPTE_MMU_WRITE) || (spte & SPTE_HOST_WRITE));
 	s.write = spte & SPTE_WRITE;
+	s.unseen = s.write && (s.level > 1 || (spte & kvm_spte_format.log));
 	s.young = spte & kvm_spte_format.accessed;
 	return s;
 }
@@ -276,9 +278,10 @@ static void fault(unsigned int i, bool write)
 		return;
 	check(state_of(i).mapped && (!write || state_of(i).write));
 	if (f.logged && !write && !before.mapped)
-		check(!state_of(i).write);
+		check(!state_of(i).unseen);
+	/* Where the leaf is writable by now the write is done again, and noted if it must be. */
 	if (f.logged && write)
-		check(dirty[i] && state_of(i).level == 1);
+		check((dirty[i] || !state_of(i).unseen) && state_of(i).level == 1);
 }
 
 static void unmap(unsigned int i, unsigned int n)
@@ -319,8 +322,22 @@ static void protect(unsigned int i, unsigned long mask)
 		if (!(mask & BIT(k)))
 			continue;
 		dirty[i + k] = false;
-		check(!state_of(i + k).write);
+		check(!state_of(i + k).unseen);
 	}
+}
+
+/* A write without a fault, by a processor that logs which leaves it makes dirty. */
+static void written(unsigned int i)
+{
+	u64 *sptep;
+	int level;
+
+	if (!state_of(i).write)
+		return;
+	sptep = look_up(BASE_GFN + i, &level);
+	if (kvm_processor_logs() && level == 1 && !(*sptep & kvm_spte_format.dirty))
+		dirty[i] = true;
+	*sptep |= kvm_spte_format.dirty;
 }
 
 static void age(unsigned int i)
@@ -350,12 +367,12 @@ static void switch_log(bool on)
 	if (!on || vm.manual_dirty_log_protect)
 		return;
 	for (k = 0; k < FRAMES; k++) {
-		check(dirty[k] || !state_of(k).write);
+		check(dirty[k] || !state_of(k).unseen);
 		check(!eager_page_split || !state_of(k).mapped || state_of(k).level == 1);
 	}
 }
 
-/* What can be written is in the log. */
+/* What can be written without anybody's notice is in the log. */
 static void check_log(void)
 {
 	unsigned int k;
@@ -363,7 +380,7 @@ static void check_log(void)
 	if (!(slot.flags & KVM_MEM_LOG_DIRTY_PAGES))
 		return;
 	for (k = 0; k < FRAMES; k++)
-		check(dirty[k] || !state_of(k).write);
+		check(dirty[k] || !state_of(k).unseen);
 }
 
 static void step(void)
@@ -411,6 +428,9 @@ static void step(void)
 		break;
 	case 16 ... 23:
 		protect(i, (unsigned long)rand() << 33 ^ rand());
+		break;
+	case 24 ... 31:
+		written(i);
 		break;
 	default:
 		fault(i, rand() & 1);
@@ -460,8 +480,10 @@ int main(void)
 
 	check(!kvm_mmu_module_init());
 	kvm_mmu_configure_npt(4, 3);
-	for (seed = 1; seed <= 8; seed++)
+	for (seed = 1; seed <= 16; seed++) {
+		kvm_spte_format.log = seed & 2 ? kvm_spte_format.dirty : SPTE_WRITE;
 		run(seed, seed & 1);
+	}
 	kvm_mmu_module_exit();
 	check(!live_objects && !secondary_pagetables);
 	puts("ok - tree of translations");
