@@ -102,6 +102,7 @@ static struct kvm_x86_emulation *emulation_begin(struct kvm_vcpu *vcpu, gpa_t gp
 	emu->mode = current_mode(vcpu, &emu->seg[EMU_CS]);
 	emu->cpl = vendor(cpl)(vcpu);
 	emu->insn.available = min(n, EMU_MAX_LENGTH);
+	emu->insn.amd = vcpu->arch.cpuid.vendor_amd;
 	if (n > 0)
 		memcpy(emu->insn.bytes, bytes, emu->insn.available);
 
@@ -653,6 +654,7 @@ static int fetch_at_rip(struct kvm_vcpu *vcpu, u8 *buf, unsigned int n)
 int kvm_insn_length(struct kvm_vcpu *vcpu)
 {
 	u8 bytes[EMU_MAX_LENGTH];
+	bool amd = vcpu->arch.cpuid.vendor_amd;
 	struct emu_segment cs;
 	enum emu_mode mode;
 	unsigned int n, len;
@@ -662,11 +664,11 @@ int kvm_insn_length(struct kvm_vcpu *vcpu)
 	mode = current_mode(vcpu, &cs);
 	/* Nearly all instructions that exit have two or three bytes. */
 	n = fetch_at_rip(vcpu, bytes, 4);
-	len = n ? emu_insn_length(bytes, n, mode) : 0;
+	len = n ? emu_insn_length(bytes, n, mode, amd) : 0;
 	if (likely(len))
 		return len;
 	n = fetch_at_rip(vcpu, bytes, sizeof(bytes));
-	return n ? emu_insn_length(bytes, n, mode) : 0;
+	return n ? emu_insn_length(bytes, n, mode, amd) : 0;
 }
 EXPORT_SYMBOL_GPL(kvm_insn_length);
 

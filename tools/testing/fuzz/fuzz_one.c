@@ -22,6 +22,8 @@ struct header {
 	u8 fpu;
 };
 
+#define INTEL		0x80	/* bit of length */
+
 /* Bits of switches */
 enum {
 	TASK_SWITCHED = 1, NO_SSE = 2, NO_AVX = 4, USER = 8, NO_ANSWER = 16, LIMITS = 32, RACE = 64,
@@ -93,6 +95,7 @@ static void prepare(const struct header *h, const u8 *rest, size_t size)
 	m.cr[4] = (h->switches & NO_SSE ? 0 : CR4_OSFXSR) |
 		  (h->switches & NO_AVX ? 0 : CR4_OSXSAVE);
 	m.no_features = h->switches & NO_FEATURES;
+	m.emu.insn.amd = !(h->length & INTEL);
 	m.answered = h->switches & NO_ANSWER ? h->fpu & 3 : MAX_READS;
 	m.lose_races = !!(h->switches & RACE);
 	m.fpu.fsw = (h->fpu & 7) << 11;
@@ -157,7 +160,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		check_result(rc);
 		return 0;
 	}
-	length = emu_insn_length(m.ram + CODE, EMU_MAX_LENGTH, m.emu.mode);
+	length = emu_insn_length(m.ram + CODE, EMU_MAX_LENGTH, m.emu.mode, m.emu.insn.amd);
 	demand(m.emu.insn.length <= EMU_MAX_LENGTH && length == m.emu.insn.length, "one length");
 	do {
 		m.reads = 0;

@@ -14,6 +14,7 @@ void model_prepare(struct machine *m, bool is_long, const struct native_features
 	machine_reset(m, is_long ? EMU_LONG64 : EMU_PROT32);
 	m->emu.cpl = 3;
 	m->host_features = true;
+	m->emu.insn.amd = features->amd;
 	m->window = (u8 *)ARENA;
 	m->window_bytes = ARENA_PAGES * PAGE;
 	m->window_page[3] = WINDOW_NONE;

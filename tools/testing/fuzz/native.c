@@ -25,6 +25,7 @@
 #define MAX_AREA	16384u
 #define XSTATE_AVX	4u
 #define VECTOR_DB	1
+#define SIGNATURE_HYGON_EBX 0x6f677948u
 
 /* What rt_sigreturn reads, from where the stack pointer is */
 static struct {
@@ -118,13 +119,16 @@ __attribute__((__used__)) static void on_signal(int sig, siginfo_t *info, void *
 	__builtin_unreachable();
 }
 
-/* Alignment checks are on if the tested code had them on, until they are switched off here. */
+/*
+ * Alignment checks are on if the tested code had them on, until they are switched off here. NT is off
+ * as well when the next code begins: not every kernel leaves it alone on the way there.
+ */
 void native_handler(int sig, siginfo_t *info, void *context);
 asm(".pushsection .text\n"
     ".globl native_handler\n"
     "native_handler:\n"
     "pushfq\n"
-    "andq $~0x40000, (%rsp)\n"
+    "andq $~0x44000, (%rsp)\n"
     "popfq\n"
     "jmp on_signal\n"
     ".popsection\n");
@@ -160,26 +164,44 @@ static bool prepare_arena(void)
 	       !mprotect((void *)(CONST_PAGE + PAGE), PAGE, PROT_NONE);
 }
 
-/* Is there a 32-bit code segment, and does a frame lead into it? INC ECX is a prefix elsewhere. */
-static bool try_mode32(void)
+/* INC ECX, which in 64-bit mode is a prefix of NOP */
+static void try_mode(bool is_long, u64 rsp, struct native_result *out)
 {
-	struct cpu_state in = { .rip = CODE_PAGE, .rflags = 0x202 };
-	struct native_result out;
+	struct cpu_state in;
 
 	memcpy((void *)CODE_PAGE, "\x41\x90\x90", 3);
 	take_state(&template.uc, &in);
 	in.rip = CODE_PAGE;
 	in.rflags = 0x202;
 	in.gpr[EMU_RCX] = 7;
-	in.gpr[EMU_RSP] = DATA_PAGES + PAGE;
-	native_run(false, false, &in, &out);
+	in.gpr[EMU_RSP] = rsp;
+	native_run(is_long, false, &in, out);
+}
+
+/* Is there a 32-bit code segment, and does a frame lead into it? */
+static bool try_mode32(void)
+{
+	struct native_result out;
+
+	try_mode(false, DATA_PAGES + PAGE, &out);
 	return out.stepped && out.state.gpr[EMU_RCX] == 8;
+}
+
+/* A processor takes any; some hypervisors that have guests without its help (PVM) do not. */
+static bool try_any_rsp(void)
+{
+	struct native_result out;
+
+	try_mode(true, 1ull << 62, &out);
+	return out.stepped;
 }
 
 bool native_prepare(struct native_features *features)
 {
 	unsigned int eax, ebx, ecx, edx;
 
+	__cpuid(0, eax, ebx, ecx, edx);
+	has.amd = ebx == signature_AMD_ebx || ebx == SIGNATURE_HYGON_EBX;
 	__cpuid(1, eax, ebx, ecx, edx);
 	if ((ecx >> 27 & 1) && (ecx >> 28 & 1)) {
 		__cpuid_count(0xd, 2, eax, ebx, ecx, edx);
@@ -193,6 +215,7 @@ bool native_prepare(struct native_features *features)
 	/* 64-bit mode ignores them, 32-bit mode needs them. */
 	asm volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r" ((u32)USER_DS));
 	has.mode32 = try_mode32();
+	has.any_rsp = try_any_rsp();
 	*features = has;
 	return true;
 }

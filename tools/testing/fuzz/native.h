@@ -39,6 +39,8 @@ struct native_result {
 
 struct native_features {
 	bool avx, mode32;
+	bool amd;		/* AMD's or Hygon's */
+	bool any_rsp;		/* 64-bit code may have a stack pointer that is not canonical */
 	u32 mxcsr_mask;
 };
 

@@ -206,7 +206,11 @@ int emu_exec_movdir64b(struct emulator *emu)
 
 	rc = emu_require(emu, FEATURE_MOVDIR64B);
 	if (rc == EMU_DONE)
-		rc = emu_read_mem(emu, insn->seg, insn->ea, buf, sizeof(buf));
+		rc = emu_linear(emu, insn->seg, insn->ea, sizeof(buf), false, &linear);
+	if (rc == EMU_DONE && insn->amd)
+		rc = emu_check_alignment(emu, linear, 16);	/* as of vectors */
+	if (rc == EMU_DONE)
+		rc = emu->ops->read(emu, linear, buf, sizeof(buf), 0);
 	if (rc == EMU_DONE)
 		rc = emu_linear(emu, EMU_ES, offset, sizeof(buf), true, &linear);
 	if (rc != EMU_DONE)

@@ -247,6 +247,12 @@ static unsigned int fixed_size(const struct emu_insn *insn, enum emu_mode mode, 
 	return mode == EMU_LONG64 ? 8 : 4;
 }
 
+/* Near branches: Intel's processors ignore the operand-size prefix in 64-bit mode, AMD's do not. */
+static inline bool is_forced_wide(const struct emu_insn *insn, u32 flags)
+{
+	return (flags & F64) && !(insn->amd && insn->opsize_prefix);
+}
+
 static inline unsigned int operand_size(const struct emu_insn *insn, enum emu_mode mode, u32 flags)
 {
 	bool small;
@@ -256,7 +262,7 @@ static inline unsigned int operand_size(const struct emu_insn *insn, enum emu_mo
 	if (insn->vex)
 		return mode == EMU_LONG64 && (insn->rex & 8) ? 8 : 4;
 	if (mode == EMU_LONG64) {
-		if ((insn->rex & 8) || (flags & F64))
+		if ((insn->rex & 8) || is_forced_wide(insn, flags))
 			return flags & MAX32 ? 4 : 8;
 		if (insn->opsize_prefix)
 			return 2;
@@ -492,6 +498,12 @@ static bool names_no_register(const struct emu_insn *insn)
 	return insn->opcode & 1 ? insn->reg > 7 : insn->reg > 8 || !(0x11d >> insn->reg & 1);
 }
 
+/* LOCK MOV CR0, where control_register() finds that the processor has it (APM 3, MOV CRn) */
+static bool names_cr8(const struct emu_insn *insn)
+{
+	return insn->amd && (insn->flags & NATIVE) && !(insn->opcode & 1) && !insn->reg;
+}
+
 /* Forms that the opcode's entry excludes, one way or another */
 #define RESTRICTIONS	(NATIVE | INVALID | NO64 | PROT | MEM | REG)
 
@@ -504,7 +516,7 @@ static bool is_excluded(const struct emulator *emu)
 		return true;
 	if (insn->vex)
 		return vex_is_excluded(insn) || (insn->is_mem ? flags & REG : flags & MEM);
-	if (insn->lock && !((flags & LOCK) && insn->is_mem))
+	if (insn->lock && !((flags & LOCK) && insn->is_mem) && !names_cr8(insn))
 		return true;
 	if ((flags & NO64) && emu->mode == EMU_LONG64)
 		return true;
@@ -594,7 +606,7 @@ int emu_decode(struct emulator *emu)
 	return EMU_DONE;
 }
 
-unsigned int emu_insn_length(const u8 *bytes, unsigned int n, enum emu_mode mode)
+unsigned int emu_insn_length(const u8 *bytes, unsigned int n, enum emu_mode mode, bool amd)
 {
 	struct emu_insn insn;
 
@@ -602,6 +614,7 @@ unsigned int emu_insn_length(const u8 *bytes, unsigned int n, enum emu_mode mode
 		n = EMU_MAX_LENGTH;
 	__builtin_memset(insn.bytes, 0, sizeof(insn.bytes));
 	__builtin_memcpy(insn.bytes, bytes, n);
+	insn.amd = amd;
 
 	parse(&insn, mode);
 	return insn.length > n || (insn.flags & UNKNOWN) ? 0 : insn.length;

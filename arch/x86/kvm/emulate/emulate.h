@@ -236,6 +236,7 @@ struct emu_insn {
 	const struct emu_opcode *op;
 	u32 flags;		/* the opcode's, with those of the groups it is in */
 	u8 available;		/* how many of bytes[] have been fetched */
+	bool amd;		/* given by the caller: AMD's rules where they differ from Intel's */
 	u8 length;
 	u8 map;			/* 0: one byte; 1: 0f; 2: 0f 38; 3: 0f 3a; or VEX's */
 	u8 opcode;
@@ -313,8 +314,8 @@ struct emulator {
 
 /*
  * Fetch and decode the instruction at rip. When its bytes are those of the last one decoded, what
- * was made of them is taken again, so a caller does well to give them beforehand. EMU_DONE, EMU_FAULT (#UD, #GP, or the fetch's),
- * EMU_PENDING, or EMU_UNHANDLED.
+ * was made of them is taken again, so a caller does well to give them beforehand. EMU_DONE, EMU_FAULT
+ * (#UD, #GP, or the fetch's), EMU_PENDING, or EMU_UNHANDLED.
  */
 int emu_decode(struct emulator *emu);
 
@@ -335,7 +336,10 @@ int emu_interrupt(struct emulator *emu, u8 vector, bool has_error, u32 error);
 int emu_task_switch(struct emulator *emu, u16 selector, enum emu_task_switch why,
 		    unsigned int length, bool external, const u32 *error);
 
-/* Length of the instruction at bytes[0..n), or 0 if it is cut short, too long, or not known. */
-unsigned int emu_insn_length(const u8 *bytes, unsigned int n, enum emu_mode mode);
+/*
+ * Length of the instruction at bytes[0..n), or 0 if it is cut short, too long, or not known. @amd: as
+ * in insn.
+ */
+unsigned int emu_insn_length(const u8 *bytes, unsigned int n, enum emu_mode mode, bool amd);
 
 #endif

@@ -49,8 +49,8 @@ static int load_src(struct emulator *emu)
 	case SRC_RM16:
 		return load_rm(emu, &emu->src, 2);
 	case SRC_RM32:
-		/* MOVSXD to a 16-bit register has no use for more. */
-		return load_rm(emu, &emu->src, insn->size == 2 ? 2 : 4);
+		/* MOVSXD to a 16-bit register has no use for more; AMD's processors read it. */
+		return load_rm(emu, &emu->src, insn->size == 2 && !insn->amd ? 2 : 4);
 	case SRC_OPREG:
 		emu->src = emu_get_gpr(emu, opcode_register(insn), insn->size);
 		break;

@@ -12,6 +12,12 @@ int emu_exec_nop(struct emulator *emu)
 	return EMU_DONE;
 }
 
+/* Of a register: AMD's processors refuse it (APM 3, PREFETCH), Intel's do nothing either. */
+int emu_exec_prefetch(struct emulator *emu)
+{
+	return emu->insn.amd && emu->insn.mod == 3 ? emu_raise(emu, VECTOR_UD) : EMU_DONE;
+}
+
 /* Nothing in a cache can be told from memory here; the address is checked as for a load. */
 int emu_exec_clflush(struct emulator *emu)
 {
@@ -102,13 +108,13 @@ int emu_exec_xchg(struct emulator *emu)
 	return emu_store_dst_and_reg(emu, old);
 }
 
-/* 90 to 97; 90 itself is NOP unless REX.B makes it R8, and PAUSE with F3 even then. */
+/* 90 to 97; 90 itself is NOP unless REX.B makes it R8; Intel's take F3 for PAUSE even then. */
 int emu_exec_xchg_acc(struct emulator *emu)
 {
 	const struct emu_insn *insn = &emu->insn;
 	u64 acc;
 
-	if (insn->opcode == 0x90 && (insn->rep == 0xf3 || !(insn->rex & 1)))
+	if (insn->opcode == 0x90 && (!(insn->rex & 1) || (insn->rep == 0xf3 && !insn->amd)))
 		return EMU_DONE;
 
 	acc = emu_get_gpr(emu, EMU_RAX, insn->size);

@@ -59,7 +59,7 @@ struct emu_opcode {
 #define WRITE		0x00004000u	/* destination is written */
 #define LOCK		0x00008000u	/* LOCK is allowed if the destination is memory */
 #define D64		0x00010000u	/* default operand size is 8 in 64-bit mode */
-#define F64		0x00020000u	/* operand size is 8 in 64-bit mode whatever the prefixes */
+#define F64		0x00020000u	/* operand size is 8 in 64-bit mode: near branches */
 #define NO64		0x00040000u	/* #UD in 64-bit mode */
 #define PROT		0x00080000u	/* #UD in real and virtual-8086 mode */
 #define CPL0		0x00100000u
@@ -208,6 +208,7 @@ int emu_require(struct emulator *emu, u32 leaf, unsigned int reg, u32 bit);
 #define FEATURE_MOVDIRI		7, 2, 1u << 27
 #define FEATURE_MOVDIR64B	7, 2, 1u << 28
 #define FEATURE_LZCNT		0x80000001, 2, 1u << 5
+#define FEATURE_CR8_LEGACY	0x80000001, 2, 1u << 4
 #define FEATURE_RDTSCP		0x80000001, 3, 1u << 27
 
 /* Ones in as many bytes */
@@ -362,6 +363,7 @@ int emu_exec_popcnt(struct emulator *emu);
 int emu_exec_crc32(struct emulator *emu);
 
 int emu_exec_nop(struct emulator *emu);
+int emu_exec_prefetch(struct emulator *emu);
 int emu_exec_clflush(struct emulator *emu);
 int emu_exec_mov(struct emulator *emu);
 int emu_exec_mov_from_seg(struct emulator *emu);

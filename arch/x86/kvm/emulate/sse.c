@@ -32,6 +32,20 @@ static unsigned int merged_register(const struct emu_insn *insn, unsigned int de
 	return insn->vex ? insn->vvvv : destination;
 }
 
+/*
+ * AMD's processors check the alignment of vectors, too, when they are asked to (APM 2, 8.2.18), of
+ * those of 32 bytes as if they were two.
+ */
+static int operand_linear(struct emulator *emu, unsigned int size, unsigned int align, bool write,
+			  u64 *linear)
+{
+	int rc = emu_operand_linear(emu, size, align, write, linear);
+
+	if (rc != EMU_DONE || !emu->insn.amd)
+		return rc;
+	return emu_check_alignment(emu, *linear, size > 16 ? 16 : size);
+}
+
 /* size bytes of the r/m operand, a vector register's low ones if it is a register */
 static int read_operand(struct emulator *emu, u8 *val, unsigned int size, unsigned int align)
 {
@@ -45,7 +59,7 @@ static int read_operand(struct emulator *emu, u8 *val, unsigned int size, unsign
 		get_register(emu, emu->insn.rm, val);
 		return EMU_DONE;
 	}
-	rc = emu_operand_linear(emu, size, align, false, &linear);
+	rc = operand_linear(emu, size, align, false, &linear);
 	return rc == EMU_DONE ? emu->ops->read(emu, linear, val, size, 0) : rc;
 }
 
@@ -54,7 +68,7 @@ static int write_operand(struct emulator *emu, const u8 *val, unsigned int size,
 	u64 linear;
 	int rc;
 
-	rc = emu_operand_linear(emu, size, align, true, &linear);
+	rc = operand_linear(emu, size, align, true, &linear);
 	return rc == EMU_DONE ? emu->ops->write(emu, linear, val, size, 0) : rc;
 }
 

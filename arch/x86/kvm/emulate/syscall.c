@@ -16,20 +16,9 @@
 #define MSR_SFMASK		0xc0000084u
 #define MSR_KERNEL_GS_BASE	0xc0000102u
 #define EFER_SCE		1u
-#define INTEL_EBX		0x756e6547u	/* "Genu" */
 #define CPUID_EDX_SEP		(1u << 11)
 
 enum width { CODE32, CODE64 };
-
-static int is_intel(struct emulator *emu, bool *intel)
-{
-	u32 regs[4] = { 0, 0, 0, 0 };
-	int rc;
-
-	rc = emu->ops->cpuid(emu, regs);
-	*intel = regs[1] == INTEL_EBX;
-	return rc;
-}
 
 static void flat(struct emu_descriptor *desc, u16 selector, unsigned int dpl, u16 kind)
 {
@@ -61,14 +50,10 @@ static inline u64 msr(struct emulator *emu, u32 index)
 }
 
 /* #UD unless EFER.SCE is set; Intel's know SYSCALL and SYSRET in 64-bit mode only. */
-static int check_syscall(struct emulator *emu, bool *intel)
+static int check_syscall(struct emulator *emu)
 {
-	int rc;
-
-	rc = is_intel(emu, intel);
-	if (rc != EMU_DONE)
-		return rc;
-	if (!(msr(emu, EMU_MSR_EFER) & EFER_SCE) || !emu_protected(emu) || (*intel && emu->mode != EMU_LONG64))
+	if (!(msr(emu, EMU_MSR_EFER) & EFER_SCE) || !emu_protected(emu) ||
+	    (!emu->insn.amd && emu->mode != EMU_LONG64))
 		return emu_raise(emu, VECTOR_UD);
 	return EMU_DONE;
 }
@@ -106,10 +91,9 @@ static int syscall_legacy(struct emulator *emu)
 
 int emu_exec_syscall(struct emulator *emu)
 {
-	bool intel;
 	int rc;
 
-	rc = check_syscall(emu, &intel);
+	rc = check_syscall(emu);
 	if (rc != EMU_DONE)
 		return rc;
 	return emu_long_mode(emu) ? syscall_long(emu) : syscall_legacy(emu);
@@ -117,18 +101,18 @@ int emu_exec_syscall(struct emulator *emu)
 
 int emu_exec_sysret(struct emulator *emu)
 {
-	bool wide = emu->insn.size == 8, intel;
+	bool wide = emu->insn.size == 8;
 	u64 rip = emu->gpr[EMU_RCX];
 	u16 selector;
 	int rc;
 
-	rc = check_syscall(emu, &intel);
+	rc = check_syscall(emu);
 	if (rc != EMU_DONE)
 		return rc;
 	if (emu->cpl)
 		return emu_raise_gp0(emu);
 	/* AMD's let the target fault, at CPL 3. */
-	if (wide && intel && !emu_canonical(emu, rip))
+	if (wide && !emu->insn.amd && !emu_canonical(emu, rip))
 		return emu_raise_gp0(emu);
 
 	selector = msr(emu, MSR_STAR) >> 48 | 3;
@@ -148,15 +132,13 @@ int emu_exec_sysret(struct emulator *emu)
 /* AMD's do not know SYSENTER and SYSEXIT in long mode. */
 static int check_sysenter(struct emulator *emu)
 {
-	bool intel, has;
+	bool has;
 	int rc;
 
-	rc = is_intel(emu, &intel);
-	if (rc == EMU_DONE)
-		rc = emu_has_feature(emu, 1, 3, CPUID_EDX_SEP, &has);
+	rc = emu_has_feature(emu, 1, 3, CPUID_EDX_SEP, &has);
 	if (rc != EMU_DONE)
 		return rc;
-	if (!has || (!intel && emu_long_mode(emu)))
+	if (!has || (emu->insn.amd && emu_long_mode(emu)))
 		return emu_raise(emu, VECTOR_UD);
 	return emu->mode == EMU_REAL ? emu_raise_gp0(emu) : EMU_DONE;
 }

@@ -65,23 +65,41 @@ static inline bool control_register_exists(unsigned int nr)
 	return nr == 0 || nr == 2 || nr == 3 || nr == 4 || nr == 8;
 }
 
+/* LOCK makes CR8 of CR0 where the processor has that: CR8 can be reached from 32-bit modes then. */
+static int control_register(struct emulator *emu, unsigned int *nr)
+{
+	int rc;
+
+	*nr = emu->insn.lock ? 8 : emu->insn.reg;
+	if (!control_register_exists(*nr))
+		return emu_raise(emu, VECTOR_UD);
+	if (emu->insn.lock) {
+		rc = emu_require(emu, FEATURE_CR8_LEGACY);
+		if (rc != EMU_DONE)
+			return rc;
+	}
+	return EMU_DONE;
+}
+
 int emu_exec_mov_from_cr(struct emulator *emu)
 {
 	const struct emu_insn *insn = &emu->insn;
+	unsigned int nr;
+	int rc;
 
-	if (!control_register_exists(insn->reg))
-		return emu_raise(emu, VECTOR_UD);
-	emu_set_gpr(emu, insn->rm, insn->size, emu->ops->get_cr(emu, insn->reg));
-	return EMU_DONE;
+	rc = control_register(emu, &nr);
+	if (rc == EMU_DONE)
+		emu_set_gpr(emu, insn->rm, insn->size, emu->ops->get_cr(emu, nr));
+	return rc;
 }
 
 int emu_exec_mov_to_cr(struct emulator *emu)
 {
-	const struct emu_insn *insn = &emu->insn;
+	unsigned int nr;
+	int rc;
 
-	if (!control_register_exists(insn->reg))
-		return emu_raise(emu, VECTOR_UD);
-	return emu->ops->set_cr(emu, insn->reg, emu->src);
+	rc = control_register(emu, &nr);
+	return rc == EMU_DONE ? emu->ops->set_cr(emu, nr, emu->src) : rc;
 }
 
 /*

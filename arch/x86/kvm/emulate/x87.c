@@ -89,6 +89,16 @@ static int write_operand(struct emulator *emu, const void *buf, unsigned int siz
 	return rc == EMU_DONE ? emu->ops->write(emu, linear, buf, size, 0) : rc;
 }
 
+/* What write_operand() would raise */
+static int probe_operand(struct emulator *emu, unsigned int size)
+{
+	u64 linear;
+	int rc;
+
+	rc = operand(emu, size, true, &linear);
+	return rc == EMU_DONE ? emu->ops->probe_write(emu, linear, size) : rc;
+}
+
 static int load(struct emulator *emu, struct emu_fpu *fpu, struct emu_x87 val, u16 flags)
 {
 	if (!is_empty(fpu, 7)) {
@@ -172,22 +182,24 @@ int emu_exec_fbld(struct emulator *emu)
 
 /*
  * An exception that is not masked keeps the result from memory and the operand on the stack, but
- * for the one that says that the result is not exact.
+ * for the one that says that the result is not exact. AMD's processors look at the memory all the same.
  */
 static int store(struct emulator *emu, struct emu_fpu *fpu, const void *val, unsigned int size,
 		 bool pops, u16 flags)
 {
-	int rc;
+	int rc = EMU_DONE;
 
 	if (!is_unmasked(fpu, flags & ~X87_PE)) {
 		rc = write_operand(emu, val, size);
-		if (rc != EMU_DONE)
-			return rc;
-		if (pops)
+		if (rc == EMU_DONE && pops)
 			pop(fpu);
 	} else {
+		if (emu->insn.amd)
+			rc = probe_operand(emu, size);
 		flags &= ~(X87_PE | X87_C1);
 	}
+	if (rc != EMU_DONE)
+		return rc;
 	finish(emu, fpu, flags);
 	return EMU_DONE;
 }

@@ -271,6 +271,14 @@ static bool test_case(const struct emulate_case *c)
 	return false;
 }
 
+/* Whose rules the guest's processor follows, by what it is told */
+static bool is_amd(void)
+{
+	uint32_t ebx = cpuid_find(cpuid_supported(g->kvm), 0, 0)->ebx;
+
+	return ebx == 0x68747541 || ebx == 0x6f677948;		/* AuthenticAMD, HygonGenuine */
+}
+
 static void test_forms(bool is_long)
 {
 	unsigned int forms, form, round, wrong = 0;
@@ -279,7 +287,7 @@ static void test_forms(bool is_long)
 
 	new_guest(is_long);
 	mxcsr_mask = initial.region[7] ? initial.region[7] : 0xffbf;
-	forms = emulate_cases_prepare(is_long, has_avx, mxcsr_mask);
+	forms = emulate_cases_prepare(is_long, is_amd(), has_avx, mxcsr_mask);
 	for (round = 0; round < ROUNDS; round++) {
 		for (form = 0; form < forms && wrong < 20; form++) {
 			if (emulate_case_next(form, &c))

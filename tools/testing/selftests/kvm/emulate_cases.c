@@ -12,9 +12,13 @@ static struct form forms[MAX_FORMS];
 static struct machine model;
 static struct test test;
 
-unsigned int emulate_cases_prepare(bool is_long, bool has_avx, uint32_t mxcsr_mask)
+unsigned int emulate_cases_prepare(bool is_long, bool is_amd, bool has_avx, uint32_t mxcsr_mask)
 {
-	struct native_features features = { .avx = has_avx, .mxcsr_mask = mxcsr_mask };
+	struct native_features features = {
+		.amd = is_amd,
+		.avx = has_avx,
+		.mxcsr_mask = mxcsr_mask,
+	};
 
 	model_prepare(&model, is_long, &features);
 	test.is_long = is_long;

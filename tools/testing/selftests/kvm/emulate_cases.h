@@ -46,7 +46,7 @@ struct emulate_result {
 };
 
 /* is_long: 64-bit mode, else 32-bit mode. Gives the number of forms. */
-unsigned int emulate_cases_prepare(bool is_long, bool has_avx, uint32_t mxcsr_mask);
+unsigned int emulate_cases_prepare(bool is_long, bool is_amd, bool has_avx, uint32_t mxcsr_mask);
 /* The next case of a form; data in the arena changes. False: the form is not for user mode. */
 bool emulate_case_next(unsigned int form, struct emulate_case *c);
 /* Runs that case in the model, with memory as it is. False: the emulator does not know it. */

@@ -92,16 +92,18 @@ static void test_lengths(void)
 
 		for (j = 0; j < 3; j++) {
 			unsigned int want = j == 0 ? c->real : j == 1 ? c->prot32 : c->long64;
-			unsigned int got = emu_insn_length(bytes, c->n, modes[j]);
+			unsigned int got = emu_insn_length(bytes, c->n, modes[j], false);
 
 			CHECK(got == want, "case %u mode %u: %u, not %u", i, modes[j], got, want);
 			for (n = 0; n < want; n++)
-				CHECK(!emu_insn_length(bytes, n, modes[j]),
+				CHECK(!emu_insn_length(bytes, n, modes[j], false),
 				      "case %u mode %u: %u bytes suffice", i, modes[j], n);
 		}
 	}
-	CHECK(emu_insn_length(BYTES(0x89, 0x18), EMU_VM86) == 2, "vm86");
-	CHECK(emu_insn_length(BYTES(0xb8, 1, 2, 3, 4), EMU_PROT16) == 3, "prot16");
+	CHECK(emu_insn_length(BYTES(0x89, 0x18), EMU_VM86, false) == 2, "vm86");
+	CHECK(emu_insn_length(BYTES(0xb8, 1, 2, 3, 4), EMU_PROT16, false) == 3, "prot16");
+	CHECK(emu_insn_length(BYTES(0x66, 0xe9, 1, 2, 3, 4), EMU_LONG64, false) == 6, "Intel's jump");
+	CHECK(emu_insn_length(BYTES(0x66, 0xe9, 1, 2, 3, 4), EMU_LONG64, true) == 4, "AMD's");
 	group_end();
 }
 

@@ -384,8 +384,6 @@ static void test_vm86(void)
 
 static void test_system_calls(void)
 {
-	static const u32 genuine = 0x756e6547;
-
 	group_begin("SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS");
 	reset(EMU_LONG64);
 	become_user(true);
@@ -414,11 +412,11 @@ static void test_system_calls(void)
 	m.gpr[EMU_RCX] = 1ull << 50;
 	CHECK(RUN(0x48, 0x0f, 0x07) == EMU_DONE, "AMD's return anywhere");
 	m.emu.rip = CODE;
-	m.vendor = genuine;
+	m.emu.insn.amd = false;
 	CHECK(faults(RUN(0x48, 0x0f, 0x07), 13, 0), "Intel's do not");
 	m.emu.mode = EMU_PROT32;
 	CHECK(faults(RUN(0x0f, 0x05), 6, 0), "Intel's know it in 64-bit mode only");
-	m.vendor = 0;
+	m.emu.insn.amd = true;
 	CHECK(RUN(0x0f, 0x05) == EMU_DONE && m.emu.rip == 0xffff800000002000, "compatibility mode");
 
 	reset(EMU_PROT32);
@@ -450,7 +448,7 @@ static void test_system_calls(void)
 	reset(EMU_LONG64);
 	m.system_msr[0] = 8;
 	CHECK(faults(RUN(0x0f, 0x34), 6, 0), "AMD's know no sysenter in long mode");
-	m.vendor = genuine;
+	m.emu.insn.amd = false;
 	m.system_msr[2] = 0xffff800000001000;
 	CHECK(RUN(0x0f, 0x34) == EMU_DONE && m.emu.rip == 0xffff800000001000 &&
 	      m.seg[EMU_CS].attr == 0xa9b, "Intel's do");

@@ -346,7 +346,7 @@ static void host_cpuid(u32 regs[4])
 	memcpy(regs, seen[i].regs, sizeof(seen[i].regs));
 }
 
-/* Every feature, or none, or those of the processor; the vendor is leaf 0's EBX */
+/* Every feature, or none, or those of the processor */
 static int op_cpuid(struct emulator *emu, u32 regs[4])
 {
 	u32 val;
@@ -356,8 +356,6 @@ static int op_cpuid(struct emulator *emu, u32 regs[4])
 		return EMU_DONE;
 	}
 	val = machine_of(emu)->no_features ? 0 : ~0u;
-	if (!regs[0] && machine_of(emu)->vendor)
-		val = machine_of(emu)->vendor;
 	regs[0] = 0x11110000 + (regs[0] & 0xffff);
 	regs[1] = val;
 	regs[2] = val;
@@ -543,6 +541,7 @@ void machine_reset(struct machine *m, enum emu_mode mode)
 {
 	memset(m, 0, sizeof(*m));
 	m->emu.ops = &machine_ops;
+	m->emu.insn.amd = true;
 	m->emu.gpr = m->gpr;
 	m->emu.mode = mode;
 	m->emu.cpl = mode == EMU_VM86 ? 3 : 0;

@@ -42,7 +42,6 @@ struct machine {
 	u32 msr_index;
 	u64 xcr0;
 	u64 system_msr[8];
-	u32 vendor;
 	struct emu_fpu fpu;
 	u8 ymm_high[16][16];
 	u64 tsc;
@@ -118,6 +117,7 @@ void test_vector(void);
 void test_x87_and_avx(void);
 void test_faults(void);
 void test_restart(void);
+void test_vendors(void);
 void test_coverage(void);
 
 #endif

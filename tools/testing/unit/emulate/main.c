@@ -15,6 +15,7 @@ int main(void)
 	test_x87_and_avx();
 	test_faults();
 	test_restart();
+	test_vendors();
 	test_coverage();
 	return report();
 }
