@@ -50,6 +50,11 @@ module_param(emulate_invalid_guest_state, bool, 0444);
 MODULE_PARM_DESC(emulate_invalid_guest_state,
 		 "without unrestricted guest: emulate what the processor refuses (always so: Y)");
 
+static bool allow_smaller_maxphyaddr;
+module_param(allow_smaller_maxphyaddr, bool, 0444);
+MODULE_PARM_DESC(allow_smaller_maxphyaddr,
+		 "guests whose addresses are narrower see the faults of that (not available in this version: N)");
+
 static bool nested;
 module_param(nested, bool, 0444);
 MODULE_PARM_DESC(nested, "nested virtualization (not available in this version: N)");
@@ -334,6 +339,7 @@ static void settle_parameters(void)
 	flexpriority = vmx_hw.apic_accesses;
 	enable_apicv = false;
 	nested = false;
+	allow_smaller_maxphyaddr = false;
 	emulate_invalid_guest_state = true;
 	if (!(vmx_hw.controls.cpu2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING)) {
 		vmx_ple_gap = 0;
