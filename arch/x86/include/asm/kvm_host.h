@@ -134,7 +134,7 @@ struct kvm_arch_memory_slot {
 
 /*
  * What a table of shadow paging depends on besides the guest's own table: tables are shared where
- * this is the same. A mode has level, quadrant, access and direct zero.
+ * this is the same. A mode has level, quadrant, access, direct and key zero.
  */
 union kvm_mmu_role {
 	u32 word;
@@ -151,6 +151,7 @@ union kvm_mmu_role {
 		u32 smep : 1;		/* this and the next are 0 unless wp is, where they matter */
 		u32 smap : 1;
 		u32 pke : 1;
+		u32 key : 4;		/* of a direct table under protection keys */
 	};
 };
 

@@ -46,15 +46,19 @@ static u32 access_above(const struct shadow_fault *f, int level)
 	return access_of_rights(all, any & GPTE_NX);
 }
 
+static unsigned int leaf_key(const struct shadow_fault *f)
+{
+	return (f->w.entry[f->w.leaf] >> GPTE_KEY_SHIFT) & 15;
+}
+
 /*
  * Our CR0.WP is always set, so that the processor holds a supervisor to a key that forbids writing,
  * while the guest's CR0.WP does not.
  */
 static bool key_stops_supervisor(const struct shadow_fault *f)
 {
-	unsigned int key = (f->w.entry[f->w.leaf] >> GPTE_KEY_SHIFT) & 15;
-
-	return f->w.paging->pke && (f->access & KVM_ACCESS_USER) && ((f->w.pkru >> 2 * key) & 2);
+	return f->w.paging->pke && (f->access & KVM_ACCESS_USER) &&
+	       ((f->w.pkru >> 2 * leaf_key(f)) & 2);
 }
 
 /*
@@ -129,6 +133,7 @@ static gfn_t child_of(struct kvm_vcpu *vcpu, const struct shadow_fault *f, int l
 	if (level <= f->guest_leaf) {
 		role->direct = true;
 		role->access = f->access;
+		role->key = role->pke ? leaf_key(f) : 0;
 		return level_base(f->map.gfn, level);
 	}
 	role->access = access_above(f, level);

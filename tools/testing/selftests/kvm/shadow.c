@@ -203,6 +203,43 @@ static void two_levels(void)
 	random_paging(&two_levels_mode);
 }
 
+/* ---- keys ------------------------------------------------------------------------------------ */
+
+/* Two large pages of the same frames, which are small ones in the host, with different keys. */
+static void keys_of_an_alias(void)
+{
+	const uint64_t flags = PTE_P | PTE_W | PTE_U | PTE_A | PTE_D;
+	static const uint32_t order[] = { 2, 1, 2, 1 };
+	struct command *c;
+	struct world w;
+	unsigned int i;
+
+	world_create(&w, &four_levels_mode, 1);
+	if (!w.keys)
+		skip("no protection keys on this processor");
+	put_entry(&w, ROOT, POOL | flags);
+	put_entry(&w, POOL, (POOL + PAGE) | flags);
+	for (i = 1; i <= 2; i++)
+		put_entry(&w, POOL + PAGE + i * 8,
+			  DATA | PTE_PS | flags | (uint64_t)i << PTE_KEY_SHIFT);
+	c = (struct command *)(w.g->memory + w.commands);
+	c[0].op = LOAD_CR4;
+	c[0].value = w.cr4 | CR4_PKE;
+	c[1].op = LOAD_PKRU;
+	c[1].value = 1 << 2;		/* no access to what has key 1 */
+	for (i = 0; i < ARRAY_SIZE(order); i++) {
+		c[2 + i].op = i < 2 ? READ_USER : WRITE_USER;
+		c[2 + i].address = order[i] * 2 * MiB;
+	}
+	execute(&w);
+	for (i = 0; i < ARRAY_SIZE(order); i++) {
+		check_equal(c[2 + i].faulted, order[i] == 1);
+		if (order[i] == 1)
+			check_equal(c[2 + i].error, ERROR_P | ERROR_U | ERROR_KEY |
+				    (i < 2 ? 0 : ERROR_W));
+	}
+}
+
 /* ---- two vcpus ------------------------------------------------------------------------------- */
 
 #define SHARED_PAGES	4u
@@ -440,6 +477,7 @@ static const struct test_case cases[] = {
 	{ "random tables of 5 levels, supervisor and user", five_levels, 60 },
 	{ "random tables of PAE", pae, 60 },
 	{ "random tables of 2 levels, with pages of 4 MiB", two_levels, 60 },
+	{ "large pages of the same frames with different keys", keys_of_an_alias },
 	{ "tables changed by another vcpu", two_vcpus, 60 },
 	{ "tables recycled under a small limit and for the shrinker", few_tables, 60 },
 };
