@@ -124,8 +124,14 @@ int kvm_set_cr3(struct kvm_vcpu *vcpu, unsigned long cr3)
 			return 1;
 	}
 
-	if (!kvm_hw.npt && cr3 != kvm_read_cr3(vcpu))
+	/*
+	 * Shadow tables are shared by address spaces, so that one whose TLB entries the guest keeps may
+	 * find some that another used before the guest's tables changed.
+	 */
+	if (!kvm_hw.npt && cr3 != kvm_read_cr3(vcpu)) {
 		kvm_mmu_unload(vcpu);
+		flush = true;
+	}
 	kvm_x86_ops.set_cr3(vcpu, cr3);
 	if (flush)
 		kvm_request(vcpu, KVM_REQ_TLB_FLUSH_GUEST);

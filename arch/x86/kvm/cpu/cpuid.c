@@ -132,9 +132,6 @@ static const struct {
 	{ X86_FEATURE_AVX512_BF16, XFEATURE_MASK_AVX512 },
 };
 
-/* Without two-dimensional paging the identifiers of address spaces would have to be ours. */
-static const u16 need_tdp[] = { X86_FEATURE_PCID, X86_FEATURE_INVPCID };
-
 /* Bits of leaf 0x80000001 EDX that repeat those of leaf 1 EDX on AMD (APM 3, E.4.2). */
 #define AMD_ALIASES	0x0183f3ffu
 
@@ -211,16 +208,11 @@ static void offer_speculation_controls(void)
 /* Features that the kernel's view of the processor, or the MMU, says more about than CPUID. */
 static void offer_exceptions(const u32 *host)
 {
-	unsigned int i;
-
 	/* The kernel clears LA57 when it does not use it itself; CR4.PKE it must have set. */
 	if (host_reg(7, 0, 2) & BIT(X86_FEATURE_LA57 % 32))
 		kvm_cpu_cap_set(X86_FEATURE_LA57);
 	if (boot_cpu_has(X86_FEATURE_OSPKE))
 		kvm_cpu_cap_set(X86_FEATURE_PKU);
-	for (i = 0; i < ARRAY_SIZE(need_tdp); i++)
-		if (!kvm_hw.npt)
-			kvm_cpu_cap_clear(need_tdp[i]);
 
 	if (host_is_amd())
 		kvm_cpu_caps[KVM_CPUID_8000_0001_EDX] |=

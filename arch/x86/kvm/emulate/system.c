@@ -246,8 +246,8 @@ int emu_exec_invlpg(struct emulator *emu)
 }
 
 /*
- * Of the descriptor's four kinds, the two that name an address space want no more than its number,
- * which is 0 without CR4.PCIDE. Each is answered by forgetting all.
+ * The descriptor begins with the number of an address space, whether the kind wants one or not; for
+ * the two kinds that do, it is 0 without CR4.PCIDE. Each is answered by forgetting all.
  */
 int emu_exec_invpcid(struct emulator *emu)
 {
@@ -267,8 +267,8 @@ int emu_exec_invpcid(struct emulator *emu)
 		space = descriptor[0];
 	if (kind == INVPCID_ADDRESS)
 		linear = descriptor[1];
-	if (kind > INVPCID_ALL_BUT_GLOBAL || space > MAX_PCID || !emu_canonical(emu, linear) ||
-	    (space && !(emu->ops->get_cr(emu, 4) & CR4_PCIDE)))
+	if (kind > INVPCID_ALL_BUT_GLOBAL || descriptor[0] > MAX_PCID ||
+	    !emu_canonical(emu, linear) || (space && !(emu->ops->get_cr(emu, 4) & CR4_PCIDE)))
 		return emu_raise_gp0(emu);
 	return emu->ops->flush_tlb(emu);
 }

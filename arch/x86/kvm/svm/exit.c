@@ -224,6 +224,8 @@ static int handle_rare(struct kvm_vcpu *vcpu, u32 code, struct vmcb_control_area
 		return svm_handle_iret(vcpu);
 	case SVM_EXIT_INVLPG:
 		return handle_invlpg(vcpu, c->exit_info_1);
+	case SVM_EXIT_INVPCID:
+		return kvm_emulate_insn(vcpu, 0, 0, NULL, 0);
 	case SVM_EXIT_TASK_SWITCH:
 		return handle_task_switch(vcpu, c);
 	case SVM_EXIT_RDPMC:

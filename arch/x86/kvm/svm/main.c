@@ -235,6 +235,7 @@ static void svm_vcpu_destroy(struct kvm_vcpu *vcpu)
 static void svm_cpuid_changed(struct kvm_vcpu *vcpu)
 {
 	svm_update_msr_intercepts(vcpu);
+	svm_update_invpcid_intercept(vcpu);
 }
 
 static bool svm_cr4_valid(struct kvm_vcpu *vcpu, unsigned long cr4)

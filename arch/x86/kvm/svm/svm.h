@@ -149,6 +149,7 @@ extern struct page *svm_iopm;
 void svm_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0);
 void svm_set_cr3(struct kvm_vcpu *vcpu, unsigned long cr3);
 void svm_set_cr4(struct kvm_vcpu *vcpu, unsigned long cr4);
+void svm_update_invpcid_intercept(struct kvm_vcpu *vcpu);
 void svm_set_efer(struct kvm_vcpu *vcpu, u64 efer);
 void svm_set_dr7(struct kvm_vcpu *vcpu, unsigned long dr7);
 void svm_sync_debug_regs(struct kvm_vcpu *vcpu);

@@ -8,6 +8,7 @@
 #include <asm/debugreg.h>
 
 #include "svm.h"
+#include "../cpu/cpuid.h"
 #include "../emulate/emulate.h"
 #include "../mmu/mmu.h"
 
@@ -95,7 +96,21 @@ void svm_vcpu_reset(struct kvm_vcpu *vcpu, bool init)
 		svm_load_root(vcpu, vcpu->arch.mmu.root, vcpu->arch.mmu.root_level);
 	svm_update_exception_intercepts(vcpu);
 	svm_update_msr_intercepts(vcpu);
+	svm_update_invpcid_intercept(vcpu);
 	svm_update_cr8_intercept(vcpu);
+}
+
+/* By itself it heeds neither the guest's CPUID nor, without nested paging, the guest's CR4.PCIDE. */
+void svm_update_invpcid_intercept(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_svm *svm = to_svm(vcpu);
+
+	if (!boot_cpu_has(X86_FEATURE_INVPCID))
+		return;
+	if (svm_hw.npt && kvm_guest_has(vcpu, X86_FEATURE_INVPCID))
+		svm_no_intercept(svm, INTERCEPT_INVPCID);
+	else
+		svm_intercept(svm, INTERCEPT_INVPCID);
 }
 
 int svm_vmcb_create(struct vcpu_svm *svm)

@@ -332,6 +332,8 @@ static int handle_rare(struct kvm_vcpu *vcpu, u32 reason)
 	case EXIT_REASON_INVLPG:
 		kvm_mmu_invlpg(vcpu, vmcs_read(EXIT_QUALIFICATION));
 		return kvm_skip_insn(vcpu);
+	case EXIT_REASON_INVPCID:
+		return kvm_emulate_insn(vcpu, 0, 0, NULL, 0);
 	case EXIT_REASON_TASK_SWITCH:
 		return handle_task_switch(vcpu);
 	case EXIT_REASON_MONITOR_INSTRUCTION:

@@ -254,8 +254,14 @@ static void test_bases_and_keys(void)
 	machine_poke(&m, DATA, 0x1000, 8);
 	CHECK(faults(RUN(0x66, 0x0f, 0x38, 0x82, 0x08), 13), "a PCID that is none");
 	m.gpr[EMU_RCX] = 3;
-	CHECK(RUN(0x66, 0x0f, 0x38, 0x82, 0x08) == EMU_DONE && m.tlb_flushes == 3,
-	      "which all forget");
+	CHECK(faults(RUN(0x66, 0x0f, 0x38, 0x82, 0x08), 13), "for a kind that wants none, too");
+	machine_poke(&m, DATA, 5, 8);
+	m.cr[4] &= ~(1 << 17);
+	for (u64 kind = 2; kind <= 3; kind++) {
+		m.gpr[EMU_RCX] = kind;
+		CHECK(RUN(0x66, 0x0f, 0x38, 0x82, 0x08) == EMU_DONE && m.tlb_flushes == kind + 1,
+		      "a PCID that is not looked at");
+	}
 	m.gpr[EMU_RCX] = 4;
 	CHECK(faults(RUN(0x66, 0x0f, 0x38, 0x82, 0x08), 13), "a kind that is none");
 	m.no_features = true;
