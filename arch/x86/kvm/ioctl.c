@@ -68,6 +68,7 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 	case KVM_CAP_X86_USER_SPACE_MSR:
 	case KVM_CAP_LAST_CPU:
 	case KVM_CAP_MMU_SHADOW_CACHE_CONTROL:
+	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
 	case KVM_CAP_SET_TSS_ADDR:
 	case KVM_CAP_SET_IDENTITY_MAP_ADDR:
 	case KVM_CAP_SET_BOOT_CPU_ID:
@@ -159,6 +160,24 @@ static int enable_max_vcpu_ids(struct kvm *kvm, u64 ids)
 	return r;
 }
 
+static int disable_nx_huge_pages(struct kvm *kvm, u64 arg)
+{
+	int r = -EINVAL;
+
+	if (arg)
+		return -EINVAL;
+	/* Who may do this may stop the host, and the right to reboot it is the nearest there is. */
+	if (!capable(CAP_SYS_BOOT))
+		return -EPERM;
+	mutex_lock(&kvm->lock);
+	if (!kvm->created_vcpus) {
+		kvm->arch.mmu.nx_huge_off = true;
+		r = 0;
+	}
+	mutex_unlock(&kvm->lock);
+	return r;
+}
+
 static int enable_split_irqchip(struct kvm *kvm, u64 nr_routes)
 {
 	int r;
@@ -234,6 +253,8 @@ int kvm_arch_vm_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
 		return 0;
 	case KVM_CAP_MAX_VCPU_ID:
 		return enable_max_vcpu_ids(kvm, arg);
+	case KVM_CAP_VM_DISABLE_NX_HUGE_PAGES:
+		return disable_nx_huge_pages(kvm, arg);
 	case KVM_CAP_SPLIT_IRQCHIP:
 		return enable_split_irqchip(kvm, arg);
 	case KVM_CAP_X86_APIC_BUS_CYCLES_NS:

@@ -54,19 +54,6 @@ bool eager_page_split = true;
 module_param(eager_page_split, bool, 0644);
 MODULE_PARM_DESC(eager_page_split, "split huge pages when dirty logging starts, not at the first write");
 
-/* Only processors with a certain erratum, none of AMD's, need small pages for code. */
-static bool nx_huge_pages;
-module_param(nx_huge_pages, bool, 0444);
-MODULE_PARM_DESC(nx_huge_pages, "keep executable pages small (not needed on this processor: N)");
-
-static uint nx_huge_pages_recovery_ratio;
-module_param(nx_huge_pages_recovery_ratio, uint, 0444);
-MODULE_PARM_DESC(nx_huge_pages_recovery_ratio, "pages recovered per period (none are split: 0)");
-
-static uint nx_huge_pages_recovery_period_ms;
-module_param(nx_huge_pages_recovery_period_ms, uint, 0444);
-MODULE_PARM_DESC(nx_huge_pages_recovery_period_ms, "recovery period in ms (none are split: 0)");
-
 /* ---- the vendor module -------------------------------------------------------------------------------- */
 
 struct kvm_x86_ops kvm_x86_ops __read_mostly;
@@ -92,9 +79,6 @@ static void settle_parameters(void)
 {
 	enable_pmu = false;
 	tdp_mmu_enabled = true;
-	nx_huge_pages = false;
-	nx_huge_pages_recovery_ratio = 0;
-	nx_huge_pages_recovery_period_ms = 0;
 }
 
 static void read_hardware(void)

@@ -15,6 +15,7 @@
 #include <linux/list.h>
 #include <linux/static_call.h>
 #include <linux/tracepoint.h>
+#include <linux/workqueue.h>
 #include <asm/desc.h>
 #include <asm/fpu/api.h>
 #include <asm/kvm_guest_paging.h>
@@ -219,6 +220,11 @@ struct kvm_vm_mmu {
 	bool max_pages_set;		/* by userspace; slots_lock */
 	u64 generation;			/* of the roots; vcpus with an older one must load again */
 	struct kvm_fixed_page fixed[KVM_NR_FIXED_PAGES];	/* set before any vcpu looks */
+
+	/* Tables where there would be huge pages if these could be executed (nx_huge.c) */
+	bool nx_huge_off;		/* they can: KVM_CAP_VM_DISABLE_NX_HUGE_PAGES, before vcpus */
+	struct list_head nx_splits;	/* oldest first; also guarded as pages is, and their number */
+	struct delayed_work nx_recovery;
 
 	/* Shadow paging */
 	struct hlist_head *hash;	/* tables by guest frame; set once */

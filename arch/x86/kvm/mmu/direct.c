@@ -18,7 +18,7 @@ bool kvm_mmu_split_leaf(struct kvm *kvm, u64 *sptep, u64 huge, int level, struct
 
 	/*
 	 * No flush: a processor that still caches the large page has the same translation with the
-	 * same rights, and whoever takes rights away flushes for itself.
+	 * same rights, or without that to execute, and whoever takes rights away flushes for itself.
 	 */
 	sp->parent = sptep;
 	if (!try_cmpxchg64(sptep, &huge, kvm_spte_table(sp->table)))
@@ -30,7 +30,8 @@ bool kvm_mmu_split_leaf(struct kvm *kvm, u64 *sptep, u64 huge, int level, struct
 }
 
 /* Put a table into the place of an empty entry or of a leaf that is too large. */
-static bool direct_grow(struct kvm_vcpu *vcpu, u64 *sptep, u64 old, int level)
+static bool direct_grow(struct kvm_vcpu *vcpu, const struct kvm_fault *fault, u64 *sptep, u64 old,
+			int level)
 {
 	struct kvm_mmu_cache *tables = &vcpu->arch.mmu.table_cache;
 	struct kvm_mmu_cache *headers = &vcpu->arch.mmu.header_cache;
@@ -39,16 +40,21 @@ static bool direct_grow(struct kvm_vcpu *vcpu, u64 *sptep, u64 old, int level)
 
 	if (spte_present(old)) {
 		if (kvm_mmu_split_leaf(kvm, sptep, old, level, sp))
-			return true;
+			goto grown;
 	} else {
 		sp->parent = sptep;
 		if (try_cmpxchg64(sptep, &old, kvm_spte_table(sp->table))) {
 			kvm_mmu_page_account(kvm, sp, &kvm->arch.mmu.pages);
-			return true;
+			goto grown;
 		}
 	}
 	kvm_mmu_page_give_back(tables, headers, sp);
 	return false;
+
+grown:
+	if (unlikely(level <= fault->huge_level))
+		kvm_nx_huge_add(kvm, sp, kvm_vcpu_as_id(vcpu), fault->gfn);
+	return true;
 }
 
 /* A pfn without struct page may still be memory, as with a device of persistent memory. */
@@ -57,10 +63,10 @@ bool kvm_pfn_is_memory(const struct kvm_guest_page *page, kvm_pfn_t pfn)
 	return page->page || !kvm_spte_format.memory || page_is_ram(pfn);
 }
 
-static u64 direct_leaf(const struct kvm_fault *fault, int level)
+static u64 direct_leaf(const struct kvm *kvm, const struct kvm_fault *fault, int level)
 {
 	kvm_pfn_t pfn = level_base(fault->page.pfn, level);
-	u64 spte = kvm_spte_leaf(pfn, level, kvm_pfn_is_memory(&fault->page, pfn));
+	u64 spte = kvm_spte_leaf(kvm, pfn, level, kvm_pfn_is_memory(&fault->page, pfn));
 
 	if (!fault->page.writable)
 		return spte;
@@ -75,7 +81,7 @@ static u64 direct_leaf(const struct kvm_fault *fault, int level)
 static int direct_install(struct kvm_vcpu *vcpu, struct kvm_fault *fault, u64 *sptep, u64 old,
 			  int level)
 {
-	u64 new = direct_leaf(fault, level);
+	u64 new = direct_leaf(vcpu->kvm, fault, level);
 	bool replaces = spte_present(old);
 
 	if (replaces && spte_pfn(old) == spte_pfn(new) && (!fault->write || (old & SPTE_WRITE))) {
@@ -110,7 +116,7 @@ int kvm_direct_map(struct kvm_vcpu *vcpu, struct kvm_fault *fault)
 		if (level <= fault->level && !spte_is_table(spte, level))
 			return direct_install(vcpu, fault, sptep, spte, level);
 		if (!spte_is_table(spte, level)) {
-			if (!direct_grow(vcpu, sptep, spte, level))
+			if (!direct_grow(vcpu, fault, sptep, spte, level))
 				return 1;
 			spte = READ_ONCE(*sptep);
 		}

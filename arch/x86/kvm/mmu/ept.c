@@ -22,6 +22,7 @@ void kvm_mmu_configure_ept(int root_level, int max_huge_level, bool ad, bool pml
 		.accessed = ad ? VMX_EPT_ACCESS_BIT : SPTE_SOFT_ACCESSED,
 		.dirty = ad ? VMX_EPT_DIRTY_BIT : 0,
 		.log = pml ? VMX_EPT_DIRTY_BIT : SPTE_WRITE,
+		.exec = VMX_EPT_EXECUTABLE_MASK,
 		.memory = VMX_EPTP_MT_WB << VMX_EPT_MT_EPTE_SHIFT | VMX_EPT_IPAT_BIT,
 		.root_level = root_level,
 		.max_huge_level = max_huge_level,

@@ -107,6 +107,23 @@ out:
 	return fixed;
 }
 
+/* Another vcpu was faster, or a TLB was behind. The entry may be there and not be executable. */
+static noinline bool fetch_is_spurious(struct kvm_vcpu *vcpu, gfn_t gfn)
+{
+	bool fixed = false;
+	int level;
+	u64 spte;
+
+	rcu_read_lock();
+	if (root_is_current(vcpu)) {
+		find_entry(vcpu->arch.mmu.root_page, gfn, &spte, &level);
+		fixed = spte_present(spte) && spte_executable(spte);
+	}
+	rcu_read_unlock();
+	vcpu->stat.pf_spurious += fixed;
+	return fixed;
+}
+
 int kvm_fault_emulate(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int flags, void *insn,
 		      int insn_len)
 {
@@ -185,7 +202,8 @@ static int fault_map(struct kvm_vcpu *vcpu, struct kvm_fault *fault)
 	r = 1;
 	read_lock(&kvm->mmu_lock);
 	if (root_is_current(vcpu) && !kvm_mmu_notifier_retry(kvm, seq, fault->page.hva)) {
-		fault->level = kvm_mmu_fault_level(kvm, fault);
+		fault->huge_level = kvm_mmu_fault_level(kvm, fault);
+		fault->level = kvm_nx_huge_level(kvm, fault, fault->huge_level);
 		r = kvm_direct_map(vcpu, fault);
 		mapped = true;
 	}
@@ -234,15 +252,19 @@ static noinline int fault_frame(struct kvm_vcpu *vcpu, gpa_t gpa, u64 error_code
 	struct kvm_fault fault = {
 		.gfn = gpa_to_gfn(gpa),
 		.write = error_code & KVM_PF_WRITE,
+		.exec = error_code & KVM_PF_FETCH,
 	};
 
 	/*
 	 * Without the present bit there is no entry that could be fixed; but some processors leave
 	 * it out when the access was a fetch.
 	 */
-	if ((error_code & (KVM_PF_PRESENT | KVM_PF_FETCH)) &&
-	    fault_fast(vcpu, fault.gfn, fault.write))
+	if (unlikely(fault.exec)) {
+		if (fetch_is_spurious(vcpu, fault.gfn))
+			return 1;
+	} else if ((error_code & KVM_PF_PRESENT) && fault_fast(vcpu, fault.gfn, fault.write)) {
 		return 1;
+	}
 
 	fault.slot = kvm_vcpu_memslot(vcpu, fault.gfn);
 	if (!fault.slot)

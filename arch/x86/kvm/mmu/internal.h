@@ -23,12 +23,13 @@ struct kvm_mmu_page {
 		struct kvm_rmap parents;	/* of shadow paging: all of them */
 	};
 	u8 level;		/* of the entries in it */
-	u8 as_id;		/* of a root */
+	u8 as_id;		/* of a root, or with nx_split */
 	bool shadow;		/* the fields after rcu are in use */
+	bool nx_split;		/* a huge page could be here if it could be executed */
 	struct list_head link;	/* kvm_vm_mmu.pages, .roots, or a list of the dead */
 	struct rcu_head rcu;
 
-	gfn_t gfn;		/* of the guest's table; direct: the first one translated */
+	gfn_t gfn;		/* of the guest's table; direct, or nx_split: first translated */
 	union kvm_mmu_role role;
 	bool tracked;		/* counted in the slot's tables[]: writes to gfn are seen */
 	bool unsync;		/* or they are not, and entries may be behind the guest's */
@@ -37,15 +38,20 @@ struct kvm_mmu_page {
 	unsigned int users;	/* vcpus that have it as a top */
 	u64 *gfns;		/* of the leaves; NULL when direct or too high for leaves */
 	struct hlist_node hash_link;
-	struct list_head unsync_link;
+	union {
+		struct list_head unsync_link;
+		struct list_head split_link;	/* of a direct one */
+	};
 };
 
 struct kvm_fault {
 	gfn_t gfn;
 	bool write;
+	bool exec;			/* an instruction fetch */
 	bool ahead;			/* nobody has touched it yet: KVM_PRE_FAULT_MEMORY */
 	bool logged;			/* the slot has a dirty log */
 	int level;			/* largest page to map */
+	int huge_level;			/* and what it would be for data */
 	struct kvm_memory_slot *slot;
 	struct kvm_guest_page page;
 };
@@ -86,6 +92,29 @@ void kvm_mmu_page_unaccount(struct kvm *kvm, struct kvm_mmu_page *sp);
 void kvm_mmu_page_free_rcu(struct kvm_mmu_page *sp);
 int kvm_mmu_make_room(struct kvm_vcpu *vcpu);
 void kvm_mmu_default_limit(struct kvm *kvm);
+
+/* nx_huge.c: tables that stand where a huge page could if it could be executed */
+extern bool kvm_nx_huge_pages;
+void kvm_nx_huge_module_init(void);
+void kvm_nx_huge_vm_init(struct kvm *kvm);
+void kvm_nx_huge_vm_destroy(struct kvm *kvm);
+/* @sp, now in the tree at @gfn, is one. mmu_lock, any side. */
+void kvm_nx_huge_add(struct kvm *kvm, struct kvm_mmu_page *sp, unsigned int as_id, gfn_t gfn);
+/* It is one no longer. mmu_lock for write. */
+void kvm_nx_huge_remove(struct kvm *kvm, struct kvm_mmu_page *sp);
+
+/* Huge pages of the VM are not executable. Under mmu_lock, which says for how long. */
+static inline bool kvm_nx_huge_in_force(const struct kvm *kvm)
+{
+	return READ_ONCE(kvm_nx_huge_pages) && !kvm->arch.mmu.nx_huge_off;
+}
+
+/* What a fault may map, if it may map @level for data. */
+static inline int kvm_nx_huge_level(const struct kvm *kvm, const struct kvm_fault *fault,
+				    int level)
+{
+	return unlikely(fault->exec) && kvm_nx_huge_in_force(kvm) ? 1 : level;
+}
 
 /* direct.c */
 int kvm_direct_map(struct kvm_vcpu *vcpu, struct kvm_fault *fault);

@@ -89,6 +89,8 @@ void kvm_mmu_page_account(struct kvm *kvm, struct kvm_mmu_page *sp, struct list_
 void kvm_mmu_page_unaccount(struct kvm *kvm, struct kvm_mmu_page *sp)
 {
 	list_del(&sp->link);
+	if (unlikely(sp->nx_split))
+		kvm_nx_huge_remove(kvm, sp);
 	kvm->arch.mmu.nr_pages--;
 	atomic_long_dec(&kvm_mmu_total_pages);
 	mod_lruvec_page_state(virt_to_page(sp->table), NR_SECONDARY_PAGETABLE, -1);
@@ -197,6 +199,7 @@ int kvm_mmu_module_init(void)
 	kvm_mmu_shrinker->scan_objects = mmu_shrink_scan;
 	kvm_mmu_shrinker->seeks = KVM_MMU_SHRINK_SEEKS;
 	shrinker_register(kvm_mmu_shrinker);
+	kvm_nx_huge_module_init();
 	return 0;
 
 err_rmap:

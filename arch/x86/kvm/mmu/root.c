@@ -19,6 +19,7 @@ void kvm_mmu_vm_init(struct kvm *kvm)
 	INIT_LIST_HEAD(&mmu->unsync);
 	spin_lock_init(&mmu->pages_lock);
 	mmu->generation = 1;
+	kvm_nx_huge_vm_init(kvm);
 }
 
 /*
@@ -57,6 +58,7 @@ unlock:
 
 void kvm_mmu_vm_destroy(struct kvm *kvm)
 {
+	kvm_nx_huge_vm_destroy(kvm);
 	kvm_arch_mmu_release(kvm);
 	kvfree(kvm->arch.mmu.hash);
 }

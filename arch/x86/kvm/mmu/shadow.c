@@ -170,6 +170,8 @@ static struct kvm_mmu_page *descend(struct kvm_vcpu *vcpu, struct kvm_zap *zap,
 	}
 found:
 	child->writes = 0;
+	if (unlikely(level <= f->map.huge_level && role.direct && !child->nx_split))
+		kvm_nx_huge_add(vcpu->kvm, child, role.as_id, gfn);
 	return child;
 }
 
@@ -179,7 +181,7 @@ static u64 make_leaf(struct shadow_fault *f, struct kvm_zap *zap, int level)
 {
 	const struct kvm_fault *map = &f->map;
 	kvm_pfn_t pfn = level_base(map->page.pfn, level);
-	u64 spte = kvm_spte_leaf(pfn, level, kvm_pfn_is_memory(&map->page, pfn));
+	u64 spte = kvm_spte_leaf(zap->kvm, pfn, level, kvm_pfn_is_memory(&map->page, pfn));
 
 	if (f->access & KVM_ACCESS_USER)
 		spte |= kvm_spte_format.user;
@@ -256,6 +258,17 @@ static int leaf_level(struct kvm *kvm, struct shadow_fault *f, int top_level)
 	return level;
 }
 
+/*
+ * Somebody executes in the range: a large leaf in the place of the table would only take turns with
+ * it, for ever if an instruction reads its own page.
+ */
+static bool is_split(const struct kvm_mmu_page *sp, unsigned int index)
+{
+	u64 spte = READ_ONCE(sp->table[index]);
+
+	return spte_is_table(spte, sp->level) && table_page(spte_child(spte))->nx_split;
+}
+
 static void shadow_map(struct kvm_vcpu *vcpu, struct kvm_zap *zap, struct shadow_fault *f)
 {
 	struct kvm_vcpu_mmu *mmu = &vcpu->arch.mmu;
@@ -265,15 +278,18 @@ static void shadow_map(struct kvm_vcpu *vcpu, struct kvm_zap *zap, struct shadow
 
 	if (!sp || sp->gone)
 		return;
-	leaf = leaf_level(vcpu->kvm, f, sp->level);
-	while (sp->level > leaf) {
-		int level = sp->level;
+	f->map.huge_level = leaf_level(vcpu->kvm, f, sp->level);
+	leaf = kvm_nx_huge_level(vcpu->kvm, &f->map, f->map.huge_level);
+	for (;;) {
+		unsigned int index = spte_index(f->gva >> PAGE_SHIFT, sp->level);
 
-		sp = descend(vcpu, zap, f, &sp->table[spte_index(f->gva >> PAGE_SHIFT, level)],
-			     level);
+		if (sp->level <= leaf && !is_split(sp, index))
+			break;
+		sp = descend(vcpu, zap, f, &sp->table[index], sp->level);
 		if (!sp)
 			return;
 	}
+	leaf = sp->level;
 	/* The way down may have made tables of this very range. */
 	if (leaf > 1 && kvm_track_any(f->map.slot, f->map.gfn, leaf))
 		return;
@@ -367,6 +383,7 @@ int kvm_mmu_guest_fault(struct kvm_vcpu *vcpu, gva_t gva, u64 error_code, void *
 	struct shadow_fault f = {
 		.gva = gva,
 		.map.write = error_code & KVM_PF_WRITE,
+		.map.exec = error_code & KVM_PF_FETCH,
 	};
 	struct kvm_fault *map = &f.map;
 	int r;

@@ -110,6 +110,14 @@ static void drop_leaf(struct kvm_zap *zap, struct kvm_mmu_page *sp, u64 *sptep)
 	zap->leaves[sp->level]++;
 }
 
+/* A table that nothing leads to makes no page small. */
+static void drop_link(struct kvm_zap *zap, struct kvm_mmu_page *child, u64 *sptep)
+{
+	kvm_rmap_remove(&child->parents, sptep);
+	if (unlikely(child->nx_split) && !child->parents.val)
+		kvm_nx_huge_remove(zap->kvm, child);
+}
+
 /* An entry of any kind. */
 void kvm_shadow_drop(struct kvm_zap *zap, u64 *sptep)
 {
@@ -120,7 +128,7 @@ void kvm_shadow_drop(struct kvm_zap *zap, u64 *sptep)
 		return;
 	zap->flush = true;
 	if (spte_is_table(spte, sp->level))
-		kvm_rmap_remove(&table_page(spte_child(spte))->parents, sptep);
+		drop_link(zap, table_page(spte_child(spte)), sptep);
 	else
 		drop_leaf(zap, sp, sptep);
 }

@@ -11,6 +11,12 @@
 
 struct kvm_spte_format kvm_spte_format __read_mostly;
 
+/* Reserved where the processor cannot do without execution. */
+static u64 nx_bit(void)
+{
+	return boot_cpu_has(X86_FEATURE_NX) ? _PAGE_NX : 0;
+}
+
 void kvm_mmu_configure_npt(int root_level, int max_huge_level)
 {
 	kvm_spte_format = (struct kvm_spte_format) {
@@ -19,6 +25,7 @@ void kvm_mmu_configure_npt(int root_level, int max_huge_level)
 		.accessed = _PAGE_ACCESSED,
 		.dirty = _PAGE_DIRTY,
 		.log = SPTE_WRITE,
+		.nx = nx_bit(),
 		.memory = sme_me_mask,
 		.encrypted = sme_me_mask,
 		.root_level = root_level,
@@ -36,7 +43,7 @@ void kvm_mmu_configure_shadow(int max_huge_level)
 		.dirty = _PAGE_DIRTY,
 		.log = SPTE_WRITE,
 		.user = _PAGE_USER,
-		.nx = _PAGE_NX,
+		.nx = nx_bit(),
 		.memory = sme_me_mask,
 		.encrypted = sme_me_mask,
 		.root_level = KVM_PT_LEVELS,
@@ -45,12 +52,15 @@ void kvm_mmu_configure_shadow(int max_huge_level)
 }
 EXPORT_SYMBOL_GPL(kvm_mmu_configure_shadow);
 
-u64 kvm_spte_leaf(kvm_pfn_t pfn, int level, bool is_memory)
+u64 kvm_spte_leaf(const struct kvm *kvm, kvm_pfn_t pfn, int level, bool is_memory)
 {
 	u64 spte = (pfn << PAGE_SHIFT) | kvm_spte_format.leaf | kvm_spte_format.accessed;
 
-	if (level > 1)
+	if (level > 1) {
 		spte |= SPTE_HUGE;
+		if (kvm_nx_huge_in_force(kvm))
+			spte = (spte & ~kvm_spte_format.exec) | kvm_spte_format.nx;
+	}
 	/* Devices' registers are neither cached nor encrypted. */
 	if (is_memory)
 		spte |= kvm_spte_format.memory;
@@ -66,5 +76,7 @@ u64 kvm_spte_split(u64 huge, int level, unsigned int index)
 {
 	u64 child = huge + ((u64)index << PAGE_SHIFT) * level_frames(level - 1);
 
-	return level == 2 ? child & ~SPTE_HUGE : child;
+	if (level > 2)
+		return child;
+	return (child & ~(SPTE_HUGE | kvm_spte_format.nx)) | kvm_spte_format.exec;
 }

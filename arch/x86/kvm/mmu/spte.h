@@ -47,7 +47,8 @@ struct kvm_spte_format {
 	u64 accessed, dirty;	/* set by the processor */
 	u64 log;		/* taken from a 4 KiB leaf, the next write is noted: SPTE_WRITE or dirty */
 	u64 memory;		/* bits of a leaf that maps memory and no device's registers */
-	u64 user, nx;		/* of a leaf of shadow paging */
+	u64 user;		/* of a leaf of shadow paging */
+	u64 nx, exec;		/* a leaf may be executed that lacks the one and has the other */
 	u64 encrypted;		/* address bit of encrypted memory, or 0 */
 	u8 root_level;
 	u8 max_huge_level;
@@ -56,7 +57,8 @@ struct kvm_spte_format {
 /* Written when a vendor module loads, before any VM exists. */
 extern struct kvm_spte_format kvm_spte_format;
 
-u64 kvm_spte_leaf(kvm_pfn_t pfn, int level, bool is_memory);
+/* Executable, unless it is a huge page and those of the VM are not. */
+u64 kvm_spte_leaf(const struct kvm *kvm, kvm_pfn_t pfn, int level, bool is_memory);
 u64 kvm_spte_table(void *table);
 /* What entry @index of a table must be that takes the place of the leaf @huge at @level. */
 u64 kvm_spte_split(u64 huge, int level, unsigned int index);
@@ -86,6 +88,11 @@ static inline bool spte_is_leaf(u64 spte, int level)
 static inline bool spte_is_table(u64 spte, int level)
 {
 	return level > 1 && (spte & (SPTE_PRESENT | SPTE_HUGE)) == SPTE_PRESENT;
+}
+
+static inline bool spte_executable(u64 leaf)
+{
+	return (leaf & (kvm_spte_format.nx | kvm_spte_format.exec)) == kvm_spte_format.exec;
 }
 
 static inline hpa_t spte_address(u64 spte)

@@ -212,16 +212,8 @@ static int alloc_vmxon_regions(void)
 	return 0;
 }
 
-/*
- * Processors that take a machine check when they fetch from a page whose size changes under them get
- * small pages only: a guest could make them do so on purpose.
- */
 static int max_huge_level(void)
 {
-	itlb_multihit_kvm_mitigation = boot_cpu_has_bug(X86_BUG_ITLB_MULTIHIT) &&
-				       !cpu_mitigations_off();
-	if (itlb_multihit_kvm_mitigation)
-		return 1;
 	if (!vmx_hw.ept)
 		return boot_cpu_has(X86_FEATURE_GBPAGES) ? 3 : 2;
 	if (vmx_hw.ept_caps & VMX_EPT_1GB_PAGE_BIT)

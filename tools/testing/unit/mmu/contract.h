@@ -186,6 +186,8 @@ static const struct { int x86_vendor; } boot_cpu_data = { X86_VENDOR_AMD };
 
 /* ---- the core ---- */
 
+struct delayed_work { int unused; };
+
 #include <mmu_structures.h>
 
 #define KVM_MEM_LOG_DIRTY_PAGES	1u
@@ -222,7 +224,7 @@ struct kvm_guest_page {
 	hva_t hva;
 };
 
-struct kvm_vm_stat { atomic64_t pages_4k, pages_2m, pages_1g; u64 mmu_recycled; };
+struct kvm_vm_stat { atomic64_t pages_4k, pages_2m, pages_1g; u64 mmu_recycled, nx_lpage_splits; };
 struct kvm_arch { struct kvm_vm_mmu mmu; };
 struct kvm {
 	void *mm;

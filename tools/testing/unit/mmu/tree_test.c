@@ -178,6 +178,19 @@ static void flush_tlb_all(struct kvm_vcpu *v)
 
 struct kvm_test_ops kvm_x86_ops = { load_root, flush_tlb_all };
 
+/* Pages of all sizes may be executed. */
+bool kvm_nx_huge_pages;
+void kvm_nx_huge_module_init(void) { }
+void kvm_nx_huge_vm_init(struct kvm *kvm) { }
+void kvm_nx_huge_vm_destroy(struct kvm *kvm) { }
+void kvm_nx_huge_remove(struct kvm *kvm, struct kvm_mmu_page *sp) { }
+
+void kvm_nx_huge_add(struct kvm *kvm, struct kvm_mmu_page *sp, unsigned int as_id, gfn_t gfn)
+{
+	fprintf(stderr, "a page of its own for code, although none was fetched\n");
+	abort();
+}
+
 /* ---- the model ---- */
 
 struct state { bool mapped, write, unseen, young; int level; };	/* unseen: the next write */
