@@ -45,7 +45,8 @@ class Emulator:
 
     def parameters(self):
         """Kernel parameters of the host."""
-        text = f"console={self.console} quiet panic=-1 oops=panic printk.devkmsg=on"
+        # On a busy machine the emulator is too slow for the kernel to believe in its timer.
+        text = f"console={self.console} quiet panic=-1 oops=panic printk.devkmsg=on no_timer_check"
         return f"{text} {'nokaslr' if self.o.gdb else ''} {self.o.append}".strip()
 
     def swap_disk(self):
