@@ -114,6 +114,9 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 		return boot_cpu_has(X86_FEATURE_XSAVE);
 	case KVM_CAP_PRE_FAULT_MEMORY:
 		return kvm_hw.npt;
+	case KVM_CAP_SMALLER_MAXPHYADDR:
+		/* The processor's own walk goes by its own width. */
+		return !kvm_hw.npt;
 	case KVM_CAP_DIRTY_LOG_RING:
 		/* Without acquire and release: x86 does not reorder stores. */
 		return kvm_dirty_ring_max_bytes();

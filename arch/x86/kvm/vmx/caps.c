@@ -339,7 +339,7 @@ static void settle_parameters(void)
 	flexpriority = vmx_hw.apic_accesses;
 	enable_apicv = false;
 	nested = false;
-	allow_smaller_maxphyaddr = false;
+	allow_smaller_maxphyaddr = !vmx_hw.ept;
 	emulate_invalid_guest_state = true;
 	if (!(vmx_hw.controls.cpu2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING)) {
 		vmx_ple_gap = 0;

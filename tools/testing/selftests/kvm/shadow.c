@@ -157,6 +157,7 @@ static void random_paging(const struct mode *mode)
 }
 
 static const struct mode four_levels_mode = { "4 levels", 4, true, true, BASE64 };
+static const struct mode few_bits_mode = { "36 bits of address", 4, true, true, BASE64, 36 };
 static const struct mode five_levels_mode = { "5 levels", 5, true, true, BASE64 };
 static const struct mode pae_mode = { "PAE", 3, true, false, BASE_PAE };
 static const struct mode two_levels_mode = { "2 levels", 2, false, false, BASE32 };
@@ -182,6 +183,18 @@ static bool runs_pae(void)
 static void four_levels(void)
 {
 	random_paging(&four_levels_mode);
+}
+
+static void few_address_bits(void)
+{
+	int kvm = open_kvm();
+	bool offered = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_SMALLER_MAXPHYADDR) == 1;
+
+	close(kvm);
+	check(offered || nested_paging());
+	if (!offered)
+		skip("under nested paging the processor has its own");
+	random_paging(&few_bits_mode);
 }
 
 static void five_levels(void)
@@ -474,6 +487,7 @@ static void few_tables(void)
 
 static const struct test_case cases[] = {
 	{ "random tables of 4 levels, supervisor and user", four_levels, 60 },
+	{ "random tables for a processor with fewer address bits", few_address_bits, 60 },
 	{ "random tables of 5 levels, supervisor and user", five_levels, 60 },
 	{ "random tables of PAE", pae, 60 },
 	{ "random tables of 2 levels, with pages of 4 MiB", two_levels, 60 },

@@ -71,6 +71,7 @@ struct mode {
 	bool wide;			/* entries of 8 bytes */
 	bool user;			/* the test can leave ring 0 */
 	uint64_t base;
+	unsigned int address_bits;	/* of the guest's processor, if not the host's */
 };
 
 struct world {

@@ -215,6 +215,8 @@ void restrict_cpuid(struct world *w)
 	e->edx &= ~(1u << 26);		/* 1 GiB pages */
 	e = cpuid_find(cpuid, 0x80000008, 0);
 	check(e);
+	if (w->mode->address_bits)
+		e->eax = (e->eax & ~0xffu) | w->mode->address_bits;
 	w->reserved = PTE_FRAME & ~((1ull << (e->eax & 0xff)) - 1);
 	must(ioctl(w->g->vcpu, KVM_SET_CPUID2, cpuid));
 	free(cpuid);

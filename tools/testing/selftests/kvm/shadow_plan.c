@@ -168,7 +168,7 @@ uint64_t random_entry(struct world *w)
 	if (chance(w, w->efer & EFER_NX ? 6 : 1))
 		entry |= PTE_NX;
 	if (chance(w, 1))
-		entry |= 1ull << 51;
+		entry |= 1ull << (w->mode->address_bits ? w->mode->address_bits : 51);
 	if (chance(w, 1))
 		entry |= 1ull << 55;
 	if (w->keys)

@@ -31,7 +31,6 @@ PRIVATE = "private memory"
 OBSOLETE = "Linux has it no more"
 ELSEWHERE = "other processors have it"
 HARDWARE = "no processor that could be tried has it"
-LATER = "later"
 
 # Why there is no answer, by name or by the beginning of it.
 MISSING = {
@@ -71,7 +70,6 @@ MISSING = {
     "KVM_CAP_VM_TSC_CONTROL": HARDWARE,
     "KVM_CAP_X86_BUS_LOCK_EXIT": HARDWARE,
     "KVM_CAP_X86_NOTIFY_VMEXIT": HARDWARE,
-    "KVM_CAP_SMALLER_MAXPHYADDR": LATER,
 }
 
 
