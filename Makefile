@@ -107,6 +107,9 @@ check-vmx:	## VMX: processors with more and with fewer features, and features sw
 fuzz-emulator:	## compare CASES=10000000 instructions between the emulator and this processor
 	@$(MAKE) --no-print-directory -C tools/testing/fuzz compare CASES=$(or $(CASES),10000000) SEED=$(or $(SEED),1)
 
+fuzz-legacy:	## the same for what only 32-bit mode has, on a processor emulated by Bochs: CASES=200000
+	@KDIR=$(KDIR) tools/machine/check fuzz_legacy
+
 fuzz-emulator-long:	## coverage-guided fuzzing of the emulator for DURATION=3600 seconds (clang)
 	@tools/machine/prepare --fuzz
 	@$(MAKE) --no-print-directory -C tools/testing/fuzz fuzz DURATION=$(or $(DURATION),3600)
@@ -150,6 +153,6 @@ help:	## this list
 	@echo 'Variable of check and check-debug: SUITES="unit selftests" (tools/machine/check lists them)'
 
 .PHONY: modules install uninstall clean prepare prepared setup run shell check check-debug check-build check-stress \
-	check-guests check-migration check-paging check-vmx fuzz-emulator fuzz-emulator-long fuzz-ioctl kselftest bench debug-kernel \
+	check-guests check-migration check-paging check-vmx fuzz-emulator fuzz-legacy fuzz-emulator-long fuzz-ioctl kselftest bench debug-kernel \
 	debug kdir help
 .DEFAULT_GOAL := modules
