@@ -218,6 +218,14 @@ static void *read_state(void *data)
 	return NULL;
 }
 
+static bool all_went_round(void)
+{
+	for (int i = 0; i < GUESTS; i++)
+		if (!workers[i].rounds)
+			return false;
+	return true;
+}
+
 static void everything(void)
 {
 	void *(*const disturbers[])(void *) = {
@@ -237,7 +245,8 @@ static void everything(void)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(disturbers); i++)
 		must(pthread_create(&threads[i], NULL, disturbers[i], NULL));
-	for (unsigned int i = 0; i < seconds * 10; i++) {
+	/* A slow host takes longer until every guest has been through its memory once. */
+	for (unsigned int i = 0; i < seconds * 10 || (i < seconds * 30 && !all_went_round()); i++) {
 		sleep_ms(100);
 		for (int w = 0; w < GUESTS; w++)
 			if (workers[w].trouble)

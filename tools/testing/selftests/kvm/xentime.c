@@ -233,6 +233,7 @@ static void runstate_area(void)
 {
 	struct guest *g = xen_guest();
 	struct kvm_xen_vcpu_attr a;
+	unsigned int tries = 0;
 
 	need_runstate(g);
 	for (uint64_t at = RUNSTATE + PAGE - 60; at < RUNSTATE + PAGE + 4; at++) {
@@ -246,8 +247,11 @@ static void runstate_area(void)
 		}
 	}
 	check_equal(get_vcpu(g, KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR), RUNSTATE + PAGE + 3);
-	upcalls(g);
-	a = runstate(g);
+	/* If the thread loses its processor before KVM_RUN is back, the vcpu is found waiting for one. */
+	do {
+		upcalls(g);
+		a = runstate(g);
+	} while (a.u.runstate.state == 1 && ++tries < 100);
 	check_equal(a.u.runstate.state, 0);
 	check_area(g, RUNSTATE + PAGE + 3, true, &a);
 	must(set_vcpu(g, KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR, KVM_XEN_INVALID_GPA));
