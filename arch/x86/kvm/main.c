@@ -48,7 +48,7 @@ MODULE_PARM_DESC(force_emulation_prefix,
 
 bool tdp_mmu_enabled = true;
 module_param_named(tdp_mmu, tdp_mmu_enabled, bool, 0444);
-MODULE_PARM_DESC(tdp_mmu, "nested paging faults run concurrently (always so: Y)");
+MODULE_PARM_DESC(tdp_mmu, "nested paging faults run concurrently (Y wherever there is nested paging)");
 
 bool eager_page_split = true;
 module_param(eager_page_split, bool, 0644);
@@ -78,7 +78,7 @@ static void patch_hot_calls(void)
 static void settle_parameters(void)
 {
 	enable_pmu = false;
-	tdp_mmu_enabled = true;
+	tdp_mmu_enabled = kvm_hw.npt;
 }
 
 static void read_hardware(void)

@@ -204,6 +204,12 @@ static void answers(void)
 	check_equal(g->run->flags & KVM_RUN_X86_GUEST_MODE, 0);
 }
 
+/* Tools ask this parameter whether there is nested paging. */
+static void tdp_mmu(void)
+{
+	check_equal(!module_parameter_off("/sys/module/kvm/parameters/tdp_mmu"), nested_paging());
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -216,6 +222,7 @@ int main(int argc, char **argv)
 		{ "KVM_CAP_X86_USER_SPACE_MSR", user_space_msr },
 		{ "KVM_CAP_EXCEPTION_PAYLOAD", exception_payload },
 		{ "KVM_CAP_X86_BUS_LOCK_EXIT", bus_lock_exit },
+		{ "tdp_mmu reads as the guests are paged", tdp_mmu },
 	};
 
 	return RUN_CASES("capability", cases);

@@ -246,7 +246,7 @@ bool host_is_tcg(void)
 	return !memcmp(signature, "TCGTCGTCGTCG", sizeof(signature));
 }
 
-static bool parameter_off(const char *path)
+bool module_parameter_off(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char value = 'Y';
@@ -261,8 +261,8 @@ static bool parameter_off(const char *path)
 
 bool nested_paging(void)
 {
-	return !parameter_off("/sys/module/kvm_amd/parameters/npt") &&
-	       !parameter_off("/sys/module/kvm_intel/parameters/ept");
+	return !module_parameter_off("/sys/module/kvm_amd/parameters/npt") &&
+	       !module_parameter_off("/sys/module/kvm_intel/parameters/ept");
 }
 
 void in_child(void (*body)(void *data), void *data)
