@@ -190,6 +190,7 @@ static const u32 vmx_switched_msrs[VMX_NR_SWITCHED] = {
 	[VMX_LSTAR] = MSR_LSTAR,
 	[VMX_SYSCALL_MASK] = MSR_SYSCALL_MASK,
 	[VMX_TSC_AUX] = MSR_TSC_AUX,
+	[VMX_EFER] = MSR_EFER,
 };
 
 /* The host's never change while it runs. */
@@ -223,6 +224,8 @@ static u32 switched_needed(struct kvm_vcpu *vcpu)
 		needed |= BIT(VMX_STAR) | BIT(VMX_LSTAR) | BIT(VMX_SYSCALL_MASK);
 	if (kvm_guest_has(vcpu, X86_FEATURE_RDTSCP) || kvm_guest_has(vcpu, X86_FEATURE_RDPID))
 		needed |= BIT(VMX_TSC_AUX);
+	if (!vmx_hw.load_efer && (vcpu->arch.efer & EFER_LMA))
+		needed |= BIT(VMX_EFER);
 	return needed;
 }
 

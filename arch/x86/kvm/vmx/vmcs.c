@@ -280,6 +280,8 @@ void vmx_set_efer(struct kvm_vcpu *vcpu, u64 efer)
 	}
 	if (vmx_hw.load_efer)
 		vmcs_write(GUEST_IA32_EFER, efer);
+	else
+		vmx_set_switched(vmx, VMX_EFER, (kvm_hw.host_efer & ~EFER_SCE) | (efer & EFER_SCE));
 	vmx_update_switched(vmx);
 }
 

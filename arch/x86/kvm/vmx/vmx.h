@@ -43,8 +43,14 @@ struct vmx_host_fields {
 	unsigned long gs_base;		/* with TR, GDT, SYSENTER_ESP: of the processor */
 };
 
-/* MSRs that no control switches, in the order of vmx_switched_msrs[]. */
-enum vmx_switched { VMX_STAR, VMX_LSTAR, VMX_SYSCALL_MASK, VMX_TSC_AUX, VMX_NR_SWITCHED };
+/*
+ * MSRs that no control switches, in the order of vmx_switched_msrs[]; EFER only on processors that have no
+ * controls for it, and of it only SCE is the guest's: LME and LMA follow VM entry and exit, and NX, which
+ * our tables need, stays set.
+ */
+enum vmx_switched {
+	VMX_STAR, VMX_LSTAR, VMX_SYSCALL_MASK, VMX_TSC_AUX, VMX_EFER, VMX_NR_SWITCHED
+};
 
 struct vcpu_vmx {
 	struct kvm_vcpu vcpu;		/* first: allocated by the core */

@@ -345,6 +345,39 @@ static void user_mode(void)
 	}
 }
 
+/* ---- SYSCALL ------------------------------------------------------------------------------ */
+
+GUEST(syscall_code, 64,
+	"	syscall\n"
+	"syscall_target:\n"
+	"	out	%al, $0x10\n");
+extern const uint8_t syscall_target[];
+
+/* What EFER.SCE forbids is #UD, whatever the host has in its own EFER (SDM 2, SYSCALL). */
+static void syscall_enable(void)
+{
+	struct guest *g = guest_new(LONG, syscall_code);
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	vcpu_set_msr(g->vcpu, 0xc0000081, 0x08ull << 32 | 0x18ull << 48);	/* STAR */
+	vcpu_set_msr(g->vcpu, 0xc0000082, guest_address(g, syscall_target));	/* LSTAR */
+	for (unsigned int i = 0; i < 6; i++) {
+		vcpu_set_mode(g->vcpu, LONG);
+		sregs = vcpu_sregs(g->vcpu);
+		sregs.efer = (sregs.efer & ~1ull) | (i & 1);
+		must(ioctl(g->vcpu, KVM_SET_SREGS, &sregs));
+		if (!(i & 1)) {
+			run_to_exception(g, VECTOR_UD, 0);
+			check_equal(guest_report(g)->rip, GUEST_CODE);
+			continue;
+		}
+		run_to_out(g, 0x10);
+		regs = vcpu_regs(g->vcpu);
+		check_equal(regs.rcx, guest_address(g, syscall_target));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -356,6 +389,7 @@ int main(int argc, char **argv)
 		{ "XCR0", xcr0 },
 		{ "WBINVD, INVD, INVLPG", cache_instructions },
 		{ "privileged instructions at CPL 3", user_mode },
+		{ "SYSCALL as EFER.SCE allows", syscall_enable },
 	};
 
 	return RUN_CASES("mode", cases);
