@@ -7,12 +7,14 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -125,6 +127,15 @@ static void want_stop(const char *what)
 		give_up("%s: \"%s\" is no stop", what, reply);
 }
 
+/* QEMU may say by itself that it stopped the guest for the debugger; what comes before OK is that. */
+static void begin(void)
+{
+	send_packet("?");
+	send_packet("Hg0");
+	while (strcmp(receive_packet(), "OK"))
+		;
+}
+
 /* The registers are 8 bytes each in hexadecimal, the lowest byte first. */
 static uint64_t rip(void)
 {
@@ -202,12 +213,12 @@ int main(int argc, char **argv)
 	word = strtoull(argv[2], NULL, 16);
 	vmm = fork();
 	if (!vmm) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		execvp(argv[3], argv + 3);
 		_exit(127);
 	}
 	connect_to_stub();
-	if (*ask("?") == 'E')
-		give_up("the stub does not answer");
+	begin();
 	/* The guest is on its way to userspace. */
 	send_packet("c");
 	sleep(4);
