@@ -3,6 +3,7 @@
 package (installed, or unpacked in the cache), the tree that debug-kernel built, the project's build
 directory. It builds nothing itself except through those tools."""
 
+import contextlib
 import ctypes
 import fcntl
 import glob
@@ -29,26 +30,33 @@ def say(text):
     print("machine: " + text, file=sys.stderr, flush=True)
 
 
-def fetch_package(package, into, why, foreign=()):
-    """Unpack a Debian package below a directory of the cache, without installing it; one process at a time."""
+@contextlib.contextmanager
+def cache_lock():
     os.makedirs(CACHE, exist_ok=True)
     with open(os.path.join(CACHE, "lock"), "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def fetch_package(package, into, why, options=()):
+    """Unpack a Debian package below a directory of the cache, without installing it; one process at a time.
+    With options of private_apt() it is one that this machine's apt does not see."""
+    with cache_lock():
         if not os.path.isdir(into):
-            fetch_locked(package, into, why, foreign)
+            fetch_locked(package, into, why, options)
 
 
-def fetch_locked(package, into, why, foreign):
+def fetch_locked(package, into, why, options):
     say(f"fetching Debian's {package}: {why}")
     part = into + ".part"
     shutil.rmtree(part, ignore_errors=True)
     os.makedirs(part)
-    download = ["apt-get", "-q", *foreign, "-o", "APT::Sandbox::User=root", "download", package]
-    done = subprocess.run(download, cwd=part, stdout=sys.stderr, check=False)
-    if done.returncode and os.geteuid() == 0 and not foreign:
+    apt = ["apt-get", "-q", *options, "-o", "APT::Sandbox::User=root"]
+    done = subprocess.run([*apt, "download", package], cwd=part, stdout=sys.stderr, check=False)
+    if done.returncode and (options or os.geteuid() == 0):
         say("the package lists may be old: updating them")
-        subprocess.run(["apt-get", "-q", "update"], stdout=sys.stderr, check=False)
-        done = subprocess.run(download, cwd=part, stdout=sys.stderr, check=False)
+        subprocess.run([*apt, "update"], stdout=sys.stderr, check=False)
+        done = subprocess.run([*apt, "download", package], cwd=part, stdout=sys.stderr, check=False)
     debs = glob.glob(os.path.join(part, "*.deb"))
     if done.returncode or not debs:
         raise Failure(f"apt-get download {package} failed; 'apt-get update' as root may help, or an upgrade of the "
@@ -206,29 +214,42 @@ def busybox():
     raise Failure("busybox-static holds no busybox")
 
 
-def foreign_apt(arch):
-    """Options with which apt sees another architecture's packages: its lists are in the cache, the machine's stay."""
-    state = os.path.join(CACHE, "apt-" + arch)
-    options = []
-    for name, value in (("Dir::State", state), ("Dir::State::status", state + "/status"), ("Dir::Cache", state),
-                        ("APT::Architecture", arch), ("APT::Architectures::", arch)):
-        options += ["-o", f"{name}={value}"]
-    if not os.path.exists(state + "/status"):
-        os.makedirs(state + "/lists/partial", exist_ok=True)
-        os.makedirs(state + "/archives/partial", exist_ok=True)
-        say(f"fetching the package lists of {arch}")
-        subprocess.run(["apt-get", "-q", *options, "-o", "APT::Sandbox::User=root", "update"], stdout=sys.stderr,
-                       check=False)
-        with open(state + "/status", "w", encoding="ascii"):
-            pass
+def private_apt(name, arch=None, source=None):
+    """Options with which apt sees packages that are not this machine's, another architecture's or another release's
+    (source, a line of sources.list): its lists are in the cache, the machine's configuration stays as it is."""
+    state = os.path.join(CACHE, "apt-" + name)
+    settings = [("Dir::State", state), ("Dir::State::status", state + "/status"), ("Dir::Cache", state)]
+    if arch:
+        settings += [("APT::Architecture", arch), ("APT::Architectures::", arch)]
+    if source:
+        settings += [("Dir::Etc::SourceList", state + "/sources.list"), ("Dir::Etc::SourceParts", "/dev/null")]
+    options = [word for key, value in settings for word in ("-o", f"{key}={value}")]
+    with cache_lock():
+        if not os.path.exists(state + "/status"):
+            fetch_lists(name, state, options, source)
     return options
+
+
+def fetch_lists(name, state, options, source):
+    os.makedirs(state + "/lists/partial", exist_ok=True)
+    os.makedirs(state + "/archives/partial", exist_ok=True)
+    if source:
+        with open(state + "/sources.list", "w", encoding="ascii") as f:
+            f.write(source + "\n")
+    say(f"fetching the package lists of {name} into the cache (this machine's stay as they are)")
+    # A part of them may be enough; whether it is shows when a package is fetched.
+    subprocess.run(["apt-get", "-q", *options, "-o", "APT::Sandbox::User=root", "update"], stdout=sys.stderr,
+                   check=False)
+    # What is installed on this machine does not matter there.
+    with open(state + "/status", "w", encoding="ascii"):
+        pass
 
 
 def i386(flavour):
     """(kernel image, busybox) of Debian's i386 for a guest; flavour 686 has 2-level paging, 686-pae has PAE."""
     root = os.path.join(CACHE, "linux-image-" + flavour)
     box = os.path.join(CACHE, "busybox-static-i386")
-    apt = foreign_apt("i386")
+    apt = private_apt("i386", arch="i386")
     if not os.path.isdir(root):
         depends = subprocess.run(["apt-cache", *apt, "depends", "linux-image-" + flavour], stdout=subprocess.PIPE,
                                  text=True, check=False).stdout
@@ -239,6 +260,44 @@ def i386(flavour):
     if not os.path.isdir(box):
         fetch_package("busybox-static", box, "its userspace", apt)
     return glob.glob(os.path.join(root, "boot/vmlinuz-*"))[0], os.path.join(box, "bin/busybox")
+
+
+def backports():
+    """Options for bookworm-backports: the mirror is the one that this machine takes bookworm from."""
+    found = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages",
+                            "Origin: Debian", "Codename: bookworm", "Component: main"], stdout=subprocess.PIPE,
+                           text=True, check=False).stdout.split()
+    mirror = found[0] if found else "http://deb.debian.org/debian"
+    return private_apt("bookworm-backports", source="deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
+                       f"{mirror} bookworm-backports main")
+
+
+def installed_qemu():
+    """(QEMU, where folders of firmware like /usr/share are)"""
+    program = shutil.which("qemu-system-x86_64")
+    if not program:
+        raise Failure("qemu-system-x86_64 is missing: run 'make prepare'")
+    return program, ["/"]
+
+
+def xen_qemu():
+    """The same of a QEMU that plays Xen on KVM: the installed one from 8.0 on, else bookworm-backports'."""
+    installed, roots = installed_qemu()
+    version = subprocess.run([installed, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    if int(re.search(r"version (\d+)", version).group(1)) >= 8:
+        return installed, roots
+    roots = []
+    for package, why in (("qemu-system-x86", "Xen on KVM came with QEMU 8 and Debian 12 has 7.2 (10 MB, once)"),
+                         ("qemu-system-data", "its firmware"), ("seabios", "its firmware")):
+        roots.append(os.path.join(CACHE, package + "-backports"))
+        if not os.path.isdir(roots[-1]):
+            fetch_package(package, roots[-1], why, backports())
+    program = os.path.join(roots[0], "usr/bin/qemu-system-x86_64")
+    libraries = subprocess.run(["ldd", program], stdout=subprocess.PIPE, text=True, check=True).stdout
+    missing = re.findall(r"(\S+) => not found", libraries)
+    if missing:
+        raise Failure("bookworm-backports' QEMU wants libraries that Debian 12's does not: " + " ".join(missing))
+    return program, roots
 
 
 def main():
