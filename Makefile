@@ -121,7 +121,7 @@ check-paging: setup	## a million random accesses through random page tables, and
 	@KDIR=$(KDIR) tools/machine/check paging
 
 bench: setup	## instructions per operation, these modules beside the distribution's
-	@KDIR=$(KDIR) tools/bench/bench --vendor $(VENDOR) --host $(HOST_EMULATOR) --cpu "$(HOST_CPU)"
+	@KDIR=$(KDIR) tools/bench/bench --vendor $(VENDOR) --host $(HOST_EMULATOR) --cpu "$(HOST_CPU)" --npt $(or $(NPT),1)
 
 debug-kernel:	## build the debugging kernel of the host in the cache, and the modules for it
 	@tools/machine/prepare --debug-kernel
@@ -150,6 +150,7 @@ help:	## this list
 	@echo '  HOST_CPU= HOST_SMP= HOST_APPEND= HOST_ACCEL=tcg|auto  processor model, number, kernel parameters, accelerator'
 	@echo '  PARAMS="kvm_amd.npt=0"  module parameters; ICOUNT=1: time is counted in instructions'
 	@echo 'Variable of kselftest: KSELFTEST="--npt 1 --only dirty" (tools/testing/kselftest/run --help)'
+	@echo 'Variables of bench: NPT=0 (shadow paging), VENDOR, HOST_EMULATOR and HOST_CPU'
 	@echo 'Variable of check and check-debug: SUITES="unit selftests" (tools/machine/check lists them)'
 
 .PHONY: modules install uninstall clean prepare prepared setup run shell check check-debug check-build check-stress \

@@ -26,11 +26,15 @@ static inline uint64_t now(void)
 	return (uint64_t)high << 32 | low;
 }
 
-extern const uint8_t guest_start[], guest_end[], guest_done[], guest_cpuid[], guest_vmmcall[],
+/* The section that all programs of the guest are in; the linker names its ends. */
+extern const uint8_t __start_guest_image[], __stop_guest_image[];
+
+extern const uint8_t guest_done[], guest_cpuid[], guest_vmmcall[],
 	guest_vmcall[], guest_rdmsr[], guest_wrmsr[], guest_out[], guest_in[], guest_mmio_write[],
 	guest_mmio_read[], guest_hlt[], guest_touch_read[], guest_touch_write[], guest_self_ipi[],
 	guest_deadline[], guest_take[], guest_wait[], guest_ping[], guest_pong[],
-	guest_interrupt[];
+	guest_interrupt[], guest_switch[], guest_change[], guest_invlpg[], guest_fork[],
+	guest_page_fault[];
 
 /* vm.c: functions that return int give 0 or an errno */
 
@@ -40,6 +44,7 @@ struct vm {
 	struct kvm_run *run;
 	size_t run_size;
 	uint8_t *low;			/* slot 0 */
+	uint64_t base;			/* its linear address */
 };
 
 struct program {
@@ -66,6 +71,7 @@ int vm_run_to_end(struct vm *vm);
 int vm_time(struct vm *vm, const struct program *program, uint32_t count, uint64_t *ticks);
 int vm_write_apic(struct vm *vm, uint32_t offset, uint32_t value);
 void *memory_map(size_t size, bool huge);
+uint64_t guest_address(const uint8_t *in_image);
 
 /* Registers of the local APIC, from APIC_BASE on (AMD APM volume 2, 16.3.2) */
 #define APIC_EOI	0x0b0
@@ -90,6 +96,7 @@ struct row {
 };
 
 bool row_wanted(const struct row *row);
+bool rows_by_name(void);		/* those with --only, and --list */
 void sample_add(struct samples *samples, double value);
 void row_report(const struct row *row, const struct samples *samples);
 void row_skip(const struct row *row, const char *reason);
@@ -104,6 +111,7 @@ void exits_measure(void);
 void devices_measure(void);
 void wake_measure(void);
 void memory_measure(void);
+void paging_measure(void);
 void life_measure(void);
 
 #endif

@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The guest's half of every measurement: loops of a few real-mode instructions, copied as one
- * image to GUEST_CODE. Owns the code the guest executes; register values, the stack and the
- * interrupt vectors are set up by vm.c. Each loop counts down EDI and then falls to guest_done,
- * which reports through an OUT to END_PORT. Segments have a 4 GiB limit ("unreal" mode, AMD APM
- * volume 2, section 4.7), so that a 32-bit address reaches MMIO and all of memory.
+ * The guest's half of most measurements: loops of a few real-mode instructions, copied with those
+ * of paging_guest.S as one image to GUEST_CODE. Owns the code the guest executes; register values,
+ * the stack and the interrupt vectors are set up by vm.c. Each loop counts down EDI and then falls
+ * to guest_done, which reports through an OUT to END_PORT. Segments have a 4 GiB limit ("unreal"
+ * mode, AMD APM volume 2, section 4.7), so that a 32-bit address reaches MMIO and all of memory.
  */
 #include "layout.h"
 
-	.section .rodata
+	.section guest_image, "a"
 	.code16
 
 	.macro	program name
 	.globl	\name
 \name:
 	.endm
-
-	.balign	16
-program guest_start
 
 /* EBP: the leaf */
 program guest_cpuid
@@ -172,7 +169,5 @@ program guest_interrupt
 program guest_done
 1:	outb	%al, $END_PORT
 	jmp	1b
-
-program guest_end
 
 	.section .note.GNU-stack, "", @progbits

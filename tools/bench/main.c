@@ -2,7 +2,7 @@
 /*
  * kvm-bench: how many instructions the operations of /dev/kvm cost. Owns the command line,
  * the statistics over samples and the two output formats; the rows themselves are measured by
- * exits.c, devices.c, wake.c, memory.c and life.c. README.md describes the method.
+ * exits.c, devices.c, wake.c, memory.c, paging.c and life.c. README.md describes the method.
  */
 #include <errno.h>
 #include <signal.h>
@@ -70,6 +70,11 @@ bool row_wanted(const struct row *row)
 	if (!options.profile)
 		alarm(ROW_SECONDS);
 	return true;
+}
+
+bool rows_by_name(void)
+{
+	return options.only || options.list;
 }
 
 bool profiling(void)
@@ -254,6 +259,7 @@ int main(int argc, char **argv)
 	devices_measure();
 	wake_measure();
 	memory_measure();
+	paging_measure();
 	life_measure();
 	if (!options.list && !rows_wanted) {
 		fprintf(stderr, "kvm-bench: no row is named %s\n", options.only);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The measured virtual machine: one vcpu in real mode with 4 GiB segments, half a megabyte of
- * low memory with the programs of guest.S in it. Owns creating, loading, running and closing;
- * knows nothing of rows. Documentation/virt/kvm/api.rst describes the ioctls.
+ * low memory with the programs of guest.S and paging_guest.S in it. Owns creating, loading, running
+ * and closing; knows nothing of rows. Documentation/virt/kvm/api.rst describes the ioctls.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +44,12 @@ void *memory_map(size_t size, bool huge)
 	return (void *)start;
 }
 
+/* Physical, of something in the image of guest.S and paging_guest.S */
+uint64_t guest_address(const uint8_t *in_image)
+{
+	return GUEST_CODE + (in_image - __start_guest_image);
+}
+
 /* All machines use the same low memory, one after the other: it is written once and present. */
 static uint8_t *low_memory(void)
 {
@@ -57,10 +63,10 @@ static uint8_t *low_memory(void)
 	if (!low)
 		return NULL;
 	memset(low, 0, LOW_SIZE);
-	memcpy(low + GUEST_CODE, guest_start, guest_end - guest_start);
+	memcpy(low + GUEST_CODE, __start_guest_image, __stop_guest_image - __start_guest_image);
 	vector = (uint16_t *)low;
 	for (i = 0; i < INTERRUPT_VECTORS; i++) {
-		vector[2 * i] = GUEST_CODE + (guest_interrupt - guest_start);
+		vector[2 * i] = guest_address(guest_interrupt);
 		vector[2 * i + 1] = 0;
 	}
 	return low;
@@ -211,8 +217,8 @@ static int vm_settle(struct vm *vm)
 int vm_load(struct vm *vm, const struct program *program, uint32_t count)
 {
 	struct kvm_regs regs = {
-		.rip = GUEST_CODE + (program->entry - guest_start),
-		.rsp = GUEST_STACK,
+		.rip = vm->base + guest_address(program->entry),
+		.rsp = vm->base + GUEST_STACK,
 		.rflags = 2,
 		.rax = program->rax,
 		.rbx = program->rbx,
