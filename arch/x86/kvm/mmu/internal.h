@@ -180,6 +180,8 @@ void kvm_rmap_zap_range(struct kvm_zap *zap, struct kvm_memory_slot *slot, gfn_t
 /* @bits go from all leaves of the range. Whether any had one of them. */
 bool kvm_rmap_clear_range(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t start, gfn_t end,
 			  u64 bits, bool may_yield);
+/* The same for frames of @mask, counted from @base, and large leaves that have any of them. */
+void kvm_rmap_clear_mask(struct kvm_memory_slot *slot, gfn_t base, unsigned long mask, u64 bits);
 bool kvm_rmap_test_range(struct kvm_memory_slot *slot, gfn_t start, gfn_t end, u64 bits);
 /* Small leaves of what the guest and the host have as large pages. */
 void kvm_rmap_collapse(struct kvm_zap *zap, struct kvm_memory_slot *slot);

@@ -137,31 +137,32 @@ u64 *kvm_rmap_first(const struct kvm_rmap *rmap)
 	return c ? c->entry[c->nr - 1] : (u64 *)rmap->val;
 }
 
-/* @bits go from every entry. Returns which of them any had. */
-static u64 rmap_clear_bits(const struct kvm_rmap *rmap, u64 bits)
+static __always_inline u64 entry_clear_bits(u64 *sptep, u64 bits)
 {
-	struct rmap_chunk *c = first_chunk(rmap);
+	u64 had = READ_ONCE(*sptep) & bits;
+
+	if (had)
+		spte_clear_bits(sptep, bits);
+	return had;
+}
+
+static noinline u64 chunks_clear_bits(struct rmap_chunk *c, u64 bits)
+{
 	u64 had = 0;
 	int i;
 
-	if (!c) {
-		u64 *sptep = (u64 *)rmap->val;
-
-		had = READ_ONCE(*sptep) & bits;
-		if (had)
-			spte_clear_bits(sptep, bits);
-		return had;
-	}
-	for (; c; c = c->next) {
-		for (i = 0; i < c->nr; i++) {
-			u64 has = READ_ONCE(*c->entry[i]) & bits;
-
-			if (has)
-				spte_clear_bits(c->entry[i], bits);
-			had |= has;
-		}
-	}
+	for (; c; c = c->next)
+		for (i = 0; i < c->nr; i++)
+			had |= entry_clear_bits(c->entry[i], bits);
 	return had;
+}
+
+/* @bits go from every entry. Returns which of them any had. */
+static __always_inline u64 rmap_clear_bits(const struct kvm_rmap *rmap, u64 bits)
+{
+	struct rmap_chunk *c = first_chunk(rmap);
+
+	return c ? chunks_clear_bits(c, bits) : entry_clear_bits((u64 *)rmap->val, bits);
 }
 
 static bool rmap_test_bits(const struct kvm_rmap *rmap, u64 bits)
@@ -302,6 +303,25 @@ bool kvm_rmap_clear_range(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t s
 			cond_resched_rwlock_write(&kvm->mmu_lock);
 	}
 	return had;
+}
+
+void kvm_rmap_clear_mask(struct kvm_memory_slot *slot, gfn_t base, unsigned long mask, u64 bits)
+{
+	struct kvm_rmap *rmap = kvm_rmap_of(slot, base, 1);
+	unsigned long index, last;
+	unsigned int i;
+	int level;
+
+	for_each_set_bit(i, &mask, BITS_PER_LONG)
+		if (rmap[i].val)
+			rmap_clear_bits(&rmap[i], bits);
+	for (level = 2; level <= KVM_MAX_HUGE_LEVEL; level++) {
+		index = slot_index(slot, base + __ffs(mask), level);
+		last = slot_index(slot, base + __fls(mask), level);
+		for (rmap = slot->arch.rmap[level - 1]; index <= last; index++)
+			if (rmap[index].val)
+				rmap_clear_bits(&rmap[index], bits);
+	}
 }
 
 bool kvm_rmap_test_range(struct kvm_memory_slot *slot, gfn_t start, gfn_t end, u64 bits)

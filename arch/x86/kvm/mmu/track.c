@@ -78,18 +78,6 @@ void kvm_arch_dirty_clear(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t o
 	write_unlock(&kvm->mmu_lock);
 }
 
-/* In shadow tables, one frame after the other. */
-static void protect_frames(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t base,
-			   unsigned long mask)
-{
-	unsigned int bit;
-
-	if (kvm_hw.npt)
-		return;
-	for_each_set_bit(bit, &mask, BITS_PER_LONG)
-		kvm_rmap_clear_range(kvm, slot, base + bit, base + bit + 1, SPTE_WRITE, false);
-}
-
 void kvm_arch_dirty_protect(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t offset,
 			    unsigned long mask)
 {
@@ -99,7 +87,8 @@ void kvm_arch_dirty_protect(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t
 
 	if (!mask)
 		return;
-	protect_frames(kvm, slot, base, mask);
+	if (!kvm_hw.npt)
+		kvm_rmap_clear_mask(slot, base, mask, SPTE_WRITE);
 	for_each_root(kvm, root, slot->as_id) {
 		kvm_for_each_spte(&it, root, base + __ffs(mask), base + __fls(mask) + 1, 1) {
 			u64 bit = spte_log_bit(it.level);
