@@ -360,6 +360,44 @@ static bool find_page(struct kvm_vcpu *vcpu, struct shadow_fault *f)
 	}
 }
 
+/*
+ * Only the dirty log stands against the write: neither the guest's tables nor the host's page have
+ * to be looked at. What the guest forbids in other ways faults again, and is looked at then.
+ */
+static bool fault_logged(struct kvm_vcpu *vcpu, gva_t gva, bool user)
+{
+	const u64 wanted = SPTE_PRESENT | SPTE_MAY_WRITE | (user ? kvm_spte_format.user : 0);
+	struct kvm *kvm = vcpu->kvm;
+	struct kvm_memory_slot *slot;
+	struct kvm_mmu_page *sp;
+	bool fixed = false;
+	u64 *sptep, spte;
+	gfn_t gfn;
+
+	write_lock(&kvm->mmu_lock);
+	if (kvm_request_test(vcpu, KVM_REQ_MMU_ROOT))
+		goto out;
+	sp = kvm_shadow_leaf_table(vcpu, gva);
+	if (!sp)
+		goto out;
+	sptep = &sp->table[spte_index(gva >> PAGE_SHIFT, 1)];
+	spte = READ_ONCE(*sptep);
+	if ((spte & (wanted | SPTE_WRITE)) != wanted)
+		goto out;
+	gfn = kvm_shadow_gfn(sp, sptep - sp->table);
+	slot = kvm_vcpu_memslot(vcpu, gfn);
+	if (!kvm_memslot_valid(slot))
+		goto out;
+	atomic64_or(SPTE_WRITE | kvm_spte_format.dirty, (atomic64_t *)sptep);
+	vcpu->stat.pf_fast++;
+	fixed = true;
+	/* After the entry, see dirty_log rules in mmu.rst. */
+	kvm_dirty_log_mark(vcpu, slot, gfn);
+out:
+	write_unlock(&kvm->mmu_lock);
+	return fixed;
+}
+
 /* Accesses by the processor itself, to a descriptor table or a stack of an inner level. */
 static u32 kind_of_access(struct kvm_vcpu *vcpu, u64 error_code)
 {
@@ -395,6 +433,10 @@ int kvm_mmu_guest_fault(struct kvm_vcpu *vcpu, gva_t gva, u64 error_code, void *
 	if (KVM_BUG_ON(error_code & KVM_PF_RSVD, vcpu->kvm))
 		return -EIO;
 
+	if (map->write && (error_code & KVM_PF_PRESENT) &&
+	    READ_ONCE(vcpu->kvm->nr_logged_slots) &&
+	    fault_logged(vcpu, gva, error_code & KVM_PF_USER))
+		return 1;
 	f.kind = kind_of_access(vcpu, error_code);
 	if (!find_page(vcpu, &f))
 		return 1;

@@ -24,6 +24,8 @@ bool kvm_walk_reread(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *e
 gfn_t kvm_shadow_gfn(const struct kvm_mmu_page *sp, unsigned int index);
 struct kvm_mmu_page *kvm_shadow_table(struct kvm_vcpu *vcpu, struct kvm_zap *zap, gfn_t gfn,
 				      union kvm_mmu_role role);
+/* The table of level 1 that the vcpu's present translation of @gva goes through, or NULL. */
+struct kvm_mmu_page *kvm_shadow_leaf_table(struct kvm_vcpu *vcpu, gva_t gva);
 /* @n tables can be made without allocating. May sleep. */
 int kvm_shadow_make_room(struct kvm_vcpu *vcpu);
 

@@ -95,6 +95,21 @@ struct kvm_mmu_page *kvm_shadow_table(struct kvm_vcpu *vcpu, struct kvm_zap *zap
 	return sp;
 }
 
+struct kvm_mmu_page *kvm_shadow_leaf_table(struct kvm_vcpu *vcpu, gva_t gva)
+{
+	struct kvm_vcpu_mmu *mmu = &vcpu->arch.mmu;
+	struct kvm_mmu_page *sp = mmu->top[0];
+	u64 spte;
+
+	if (mmu->guest.levels < 4)
+		sp = mmu->top[(gva >> 30) & 3];
+	while (sp && !sp->gone && sp->level > 1) {
+		spte = READ_ONCE(sp->table[spte_index(gva >> PAGE_SHIFT, sp->level)]);
+		sp = spte_is_table(spte, sp->level) ? table_page(spte_child(spte)) : NULL;
+	}
+	return sp;
+}
+
 /* ---- taking away -------------------------------------------------------------------------------------- */
 
 static void drop_leaf(struct kvm_zap *zap, struct kvm_mmu_page *sp, u64 *sptep)

@@ -271,22 +271,6 @@ void kvm_unsync_end(struct kvm_zap *zap, gfn_t gfn)
 
 /* ---- INVLPG ------------------------------------------------------------------------------------------------ */
 
-/* The table of level 1 that the vcpu's present translation of @gva goes through, or NULL. */
-static struct kvm_mmu_page *leaf_table(struct kvm_vcpu *vcpu, gva_t gva)
-{
-	struct kvm_vcpu_mmu *mmu = &vcpu->arch.mmu;
-	struct kvm_mmu_page *sp = mmu->top[0];
-	u64 spte;
-
-	if (mmu->guest.levels < 4)
-		sp = mmu->top[(gva >> 30) & 3];
-	while (sp && !sp->gone && sp->level > 1) {
-		spte = READ_ONCE(sp->table[spte_index(gva >> PAGE_SHIFT, sp->level)]);
-		sp = spte_is_table(spte, sp->level) ? table_page(spte_child(spte)) : NULL;
-	}
-	return sp;
-}
-
 /*
  * A global page is flushed from every address space, so that each table made from the same guest's
  * table is looked at.
@@ -300,7 +284,7 @@ static void sync_page(struct kvm_vcpu *vcpu, gva_t gva)
 	kvm_srcu_lock(vcpu);
 	write_lock(&kvm->mmu_lock);
 	kvm_zap_begin(&zap, kvm);
-	sp = leaf_table(vcpu, gva);
+	sp = kvm_shadow_leaf_table(vcpu, gva);
 	if (sp && !sp->role.direct) {
 		for_each_shadow_of(other, kvm, sp->gfn)
 			if (other->unsync && other->role.quadrant == sp->role.quadrant)

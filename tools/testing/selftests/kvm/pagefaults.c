@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Page faults that shadow paging spares the guest, and that nothing else comes of it: writes that
+ * only the dirty log stands against.
+ */
+#include <sys/mman.h>
+#include "guest.h"
+
+#define SLOT	1
+#define BASE	0x1000000ull		/* 16 MiB; the guest has large pages there */
+#define PAGES	64ull
+
+/* A table of small pages for the 2 MiB from WINDOW on, all of them in the guest's own memory */
+#define TABLE	0x21000u
+#define WINDOW	0x200000u
+
+/* RBX: address, RCX: pages */
+GUEST(fault_code, 64,
+	"fault_write:	mov	%rcx, (%rbx)\n"
+	"	add	$0x1000, %rbx\n"
+	"	dec	%rcx\n"
+	"	jnz	fault_write\n"
+	"	hlt\n");
+extern const uint8_t fault_write[];
+
+static struct guest *new_guest(void)
+{
+	if (nested_paging())
+		skip("not with nested paging");
+	return guest_new(LONG, fault_code);
+}
+
+static void go_to(struct guest *g, const uint8_t *label, uint64_t rbx, uint64_t rcx)
+{
+	struct kvm_regs regs = vcpu_regs(g->vcpu);
+
+	regs.rip = guest_address(g, label);
+	regs.rbx = rbx;
+	regs.rcx = rcx;
+	vcpu_set_regs(g->vcpu, &regs);
+}
+
+static void touch(struct guest *g, const uint8_t *label, uint64_t page, uint64_t pages)
+{
+	go_to(g, label, BASE + page * PAGE, pages);
+	run_to(g, KVM_EXIT_HLT);
+}
+
+/* Of the host's, none of which are there yet */
+static uint8_t *small_pages(uint64_t pages)
+{
+	uint8_t *area = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	check(area != MAP_FAILED);
+	madvise(area, pages * PAGE, MADV_NOHUGEPAGE);
+	return area;
+}
+
+/* ---- the dirty log --------------------------------------------------------------------------- */
+
+static void logged_writes(void)
+{
+	struct guest *g = new_guest();
+	uint8_t *area = small_pages(PAGES);
+	uint64_t bitmap, before;
+	struct kvm_dirty_log log = { .slot = SLOT, .dirty_bitmap = &bitmap };
+
+	memset(area, 1, PAGES * PAGE);
+	must(vm_set_slot(g->vm, SLOT, KVM_MEM_LOG_DIRTY_PAGES, BASE, PAGES * PAGE, area));
+	touch(g, fault_write, 0, PAGES);
+	for (int i = 0; i < 3; i++) {
+		must(ioctl(g->vm, KVM_GET_DIRTY_LOG, &log));
+		check_equal(bitmap, ~0ull);
+		before = vcpu_stat(g->vcpu, "pf_fast");
+		touch(g, fault_write, 0, PAGES);
+		check(vcpu_stat(g->vcpu, "pf_fast") - before >= PAGES - 4);
+	}
+	must(ioctl(g->vm, KVM_GET_DIRTY_LOG, &log));
+	touch(g, fault_write, 5, 2);
+	must(ioctl(g->vm, KVM_GET_DIRTY_LOG, &log));
+	check_equal(bitmap, 3ull << 5);
+}
+
+/* Below a table of the guest's, where the write is to be the user's, who may not */
+static void logged_supervisor(void)
+{
+	struct guest *g = new_guest();
+	uint64_t *table = (uint64_t *)(g->memory + TABLE);
+
+	guest_map_4k(g, TABLE, WINDOW);
+	table[0] &= ~PTE_U;
+	must(vm_set_slot(g->vm, 0, KVM_MEM_LOG_DIRTY_PAGES, 0, GUEST_MEMORY, g->memory));
+	go_to(g, fault_write, WINDOW, 1);
+	run_to(g, KVM_EXIT_HLT);
+	must(vm_set_slot(g->vm, 0, 0, 0, GUEST_MEMORY, g->memory));
+	must(vm_set_slot(g->vm, 0, KVM_MEM_LOG_DIRTY_PAGES, 0, GUEST_MEMORY, g->memory));
+	guest_to_user(g);
+	go_to(g, fault_write, WINDOW, 2);
+	run_to_exception(g, VECTOR_PF, 7);
+	check_equal(*(uint64_t *)(g->memory + WINDOW), 1);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{ "the first write under the dirty log", logged_writes },
+		{ "... by whom the guest's tables allow it", logged_supervisor },
+	};
+
+	return RUN_CASES("pagefaults", cases);
+}
