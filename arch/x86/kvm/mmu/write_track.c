@@ -135,10 +135,10 @@ static bool read_guest_entry(struct kvm *kvm, const struct kvm_mmu_page *sp, uns
 	return !r;
 }
 
-/* Does the guest's entry still say what ours does, and allow as much? */
+/* Does the guest's entry still say what ours does, writing aside? */
 static bool entry_holds(const struct kvm_mmu_page *sp, unsigned int index, u64 spte, u64 entry)
 {
-	bool user = entry & GPTE_USER, write = entry & GPTE_WRITE, nx = entry & GPTE_NX;
+	bool user = entry & GPTE_USER, nx = entry & GPTE_NX;
 	u32 above = sp->role.access;
 
 	if ((entry & (GPTE_PRESENT | GPTE_ACCESSED)) != (GPTE_PRESENT | GPTE_ACCESSED))
@@ -153,18 +153,24 @@ static bool entry_holds(const struct kvm_mmu_page *sp, unsigned int index, u64 s
 		return false;
 	if (!sp->role.nx && nx)
 		return false;
-	if (sp->role.pke && ((spte ^ entry) & SPTE_PKEY))
-		return false;
-	return !(spte & (SPTE_WRITE | SPTE_MAY_WRITE)) || (write && (entry & GPTE_DIRTY));
+	return !sp->role.pke || !((spte ^ entry) & SPTE_PKEY);
 }
 
 static void sync_entry(struct kvm_zap *zap, struct kvm_mmu_page *sp, unsigned int index)
 {
-	u64 spte = READ_ONCE(sp->table[index]), entry;
+	const u64 may_write = SPTE_WRITE | SPTE_MAY_WRITE, written = GPTE_WRITE | GPTE_DIRTY;
+	u64 *sptep = &sp->table[index], spte = READ_ONCE(*sptep), entry;
 
-	if (spte && (!read_guest_entry(zap->kvm, sp, index, &entry) ||
-		     !entry_holds(sp, index, spte, entry)))
-		kvm_shadow_drop(zap, &sp->table[index]);
+	if (!spte)
+		return;
+	if (!read_guest_entry(zap->kvm, sp, index, &entry) ||
+	    !entry_holds(sp, index, spte, entry)) {
+		kvm_shadow_drop(zap, sptep);
+	} else if ((spte & may_write) && (entry & written) != written) {
+		/* As after a fork: the page is read on, and often by more than one process. */
+		spte_clear_bits(sptep, may_write);
+		zap->flush = true;
+	}
 }
 
 static void sync_table(struct kvm_zap *zap, struct kvm_mmu_page *sp)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Page faults that shadow paging spares the guest, and that nothing else comes of it: writes that
- * only the dirty log stands against.
+ * only the dirty log stands against, and entries that the guest write-protected.
  */
 #include <sys/mman.h>
 #include "guest.h"
@@ -13,15 +13,22 @@
 /* A table of small pages for the 2 MiB from WINDOW on, all of them in the guest's own memory */
 #define TABLE	0x21000u
 #define WINDOW	0x200000u
+#define OTHER	0x210000u
+#define PTE_A	(1ull << 5)
+#define PTE_D	(1ull << 6)
 
-/* RBX: address, RCX: pages */
+/* RBX: address, RCX: pages; or RDI: address of an entry, RBX: its value, RSI: the page's address */
 GUEST(fault_code, 64,
 	"fault_write:	mov	%rcx, (%rbx)\n"
 	"	add	$0x1000, %rbx\n"
 	"	dec	%rcx\n"
 	"	jnz	fault_write\n"
+	"	hlt\n"
+	"fault_change:	mov	%rbx, (%rdi)\n"
+	"	invlpg	(%rsi)\n"
+	"	mov	(%rsi), %rax\n"
 	"	hlt\n");
-extern const uint8_t fault_write[];
+extern const uint8_t fault_write[], fault_change[];
 
 static struct guest *new_guest(void)
 {
@@ -44,6 +51,11 @@ static void touch(struct guest *g, const uint8_t *label, uint64_t page, uint64_t
 {
 	go_to(g, label, BASE + page * PAGE, pages);
 	run_to(g, KVM_EXIT_HLT);
+}
+
+static uint64_t faults(struct guest *g)
+{
+	return vcpu_stat(g->vcpu, "pf_taken");
 }
 
 /* Of the host's, none of which are there yet */
@@ -101,11 +113,60 @@ static void logged_supervisor(void)
 	check_equal(*(uint64_t *)(g->memory + WINDOW), 1);
 }
 
+/* ---- entries that lose a right --------------------------------------------------------------- */
+
+static uint64_t change(struct guest *g, uint64_t entry)
+{
+	struct kvm_regs regs = vcpu_regs(g->vcpu);
+
+	regs.rip = guest_address(g, fault_change);
+	regs.rdi = TABLE;
+	regs.rbx = entry;
+	regs.rsi = WINDOW;
+	vcpu_set_regs(g->vcpu, &regs);
+	run_to(g, KVM_EXIT_HLT);
+	return vcpu_regs(g->vcpu).rax;
+}
+
+static void write_protected(void)
+{
+	const uint64_t entry = WINDOW | PTE_P | PTE_U | PTE_A;
+	struct guest *g = new_guest();
+	uint64_t *table = (uint64_t *)(g->memory + TABLE), before;
+
+	guest_map_4k(g, TABLE, WINDOW);
+	*(uint64_t *)(g->memory + WINDOW) = 11;
+	*(uint64_t *)(g->memory + OTHER) = 22;
+	/* The first of these has its table written, the second installs what is then changed. */
+	check_equal(change(g, entry | PTE_W | PTE_D), 11);
+	check_equal(change(g, entry | PTE_W | PTE_D), 11);
+	before = faults(g);
+	check_equal(change(g, entry), 11);
+	check_equal(faults(g), before);
+	go_to(g, fault_write, WINDOW, 1);
+	run_to_exception(g, VECTOR_PF, 3);
+	check_equal(*(uint64_t *)(g->memory + WINDOW), 11);
+
+	/* The write that is allowed again sets the dirty bit. */
+	check_equal(change(g, entry | PTE_W | PTE_D), 11);
+	check_equal(change(g, entry | PTE_W), 11);
+	check(!(table[0] & PTE_D));
+	go_to(g, fault_write, WINDOW, 1);
+	run_to(g, KVM_EXIT_HLT);
+	check(table[0] & PTE_D);
+	check_equal(*(uint64_t *)(g->memory + WINDOW), 1);
+
+	/* Another page without the right to write */
+	check_equal(change(g, (entry ^ WINDOW) | OTHER), 22);
+	check_equal(change(g, entry), 1);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		{ "the first write under the dirty log", logged_writes },
 		{ "... by whom the guest's tables allow it", logged_supervisor },
+		{ "write-protected by the guest, and read", write_protected },
 	};
 
 	return RUN_CASES("pagefaults", cases);
