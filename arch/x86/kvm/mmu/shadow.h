@@ -22,6 +22,7 @@ bool kvm_walk_reread(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int size, u64 *e
 
 /* shadow_page.c: tables are found and made; mmu_lock (write) */
 gfn_t kvm_shadow_gfn(const struct kvm_mmu_page *sp, unsigned int index);
+struct kvm_mmu_page *kvm_shadow_find(struct kvm *kvm, gfn_t gfn, union kvm_mmu_role role);
 struct kvm_mmu_page *kvm_shadow_table(struct kvm_vcpu *vcpu, struct kvm_zap *zap, gfn_t gfn,
 				      union kvm_mmu_role role);
 /* The table of level 1 that the vcpu's present translation of @gva goes through, or NULL. */

@@ -48,7 +48,7 @@ gfn_t kvm_shadow_gfn(const struct kvm_mmu_page *sp, unsigned int index)
 
 /* ---- finding and making ----------------------------------------------------------------------------- */
 
-static struct kvm_mmu_page *find_table(struct kvm *kvm, gfn_t gfn, union kvm_mmu_role role)
+struct kvm_mmu_page *kvm_shadow_find(struct kvm *kvm, gfn_t gfn, union kvm_mmu_role role)
 {
 	struct kvm_mmu_page *sp;
 
@@ -69,7 +69,7 @@ struct kvm_mmu_page *kvm_shadow_table(struct kvm_vcpu *vcpu, struct kvm_zap *zap
 	struct kvm_mmu_page *sp;
 	bool flush = false;
 
-	sp = find_table(kvm, gfn, role);
+	sp = kvm_shadow_find(kvm, gfn, role);
 	if (sp)
 		return sp;
 

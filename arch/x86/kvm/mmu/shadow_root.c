@@ -51,14 +51,21 @@ static bool tops_fit(struct kvm_vcpu *vcpu, const u64 key[NR_TOPS])
 	return true;
 }
 
-static struct kvm_mmu_page *make_top(struct kvm_vcpu *vcpu, struct kvm_zap *zap, unsigned int i,
-				     u64 key)
+static union kvm_mmu_role top_role(const struct kvm_vcpu *vcpu)
 {
 	union kvm_mmu_role role = vcpu->arch.mmu.mode;
-	gfn_t gfn = gpa_to_gfn(key & SPTE_ADDRESS);
 
 	role.access = KVM_ACCESS_ALL;
 	role.level = is_legacy(role) ? 2 : role.guest_levels;
+	return role;
+}
+
+static struct kvm_mmu_page *make_top(struct kvm_vcpu *vcpu, struct kvm_zap *zap, unsigned int i,
+				     u64 key)
+{
+	union kvm_mmu_role role = top_role(vcpu);
+	gfn_t gfn = gpa_to_gfn(key & SPTE_ADDRESS);
+
 	if (!role.guest_levels) {
 		role.direct = true;
 		gfn = i * level_frames(3);
@@ -100,6 +107,31 @@ static void replace_tops(struct kvm_vcpu *vcpu, const u64 key[NR_TOPS])
 	memcpy(mmu->top_key, key, sizeof(mmu->top_key));
 }
 
+/*
+ * The guest goes on in another address space whose table is there already, the usual reason to be
+ * here: nothing has to be made.
+ */
+static bool switch_top(struct kvm_vcpu *vcpu, const u64 key[NR_TOPS])
+{
+	struct kvm_vcpu_mmu *mmu = &vcpu->arch.mmu;
+	struct kvm *kvm = vcpu->kvm;
+	struct kvm_mmu_page *sp;
+
+	if (is_legacy(mmu->mode) || mmu->top_mode.word != mmu->mode.word ||
+	    !READ_ONCE(kvm->arch.mmu.hash))
+		return false;
+	write_lock(&kvm->mmu_lock);
+	sp = kvm_shadow_find(kvm, gpa_to_gfn(key[0] & SPTE_ADDRESS), top_role(vcpu));
+	if (sp) {
+		sp->users++;
+		let_go(mmu->top[0]);
+		mmu->top[0] = sp;
+		mmu->top_key[0] = key[0];
+	}
+	write_unlock(&kvm->mmu_lock);
+	return sp;
+}
+
 static void point_to_tops(struct kvm_vcpu_mmu *mmu)
 {
 	unsigned int i;
@@ -122,10 +154,12 @@ int kvm_shadow_load(struct kvm_vcpu *vcpu)
 	u64 key[NR_TOPS];
 	int r;
 
+	find_keys(vcpu, key);
+	if (switch_top(vcpu, key))
+		goto found;
 	r = kvm_shadow_make_room(vcpu);
 	if (r)
 		return r;
-	find_keys(vcpu, key);
 	kvm_srcu_lock(vcpu);
 	write_lock(&kvm->mmu_lock);
 	if (tops_fit(vcpu, key)) {
@@ -134,7 +168,7 @@ int kvm_shadow_load(struct kvm_vcpu *vcpu)
 	}
 	replace_tops(vcpu, key);
 	write_unlock(&kvm->mmu_lock);
-
+found:
 	point_to_tops(mmu);
 	kvm_x86_ops.load_root(vcpu, mmu->root, mmu->root_level);
 	kvm_x86_ops.flush_tlb_all(vcpu);
