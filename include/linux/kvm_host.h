@@ -170,6 +170,12 @@ struct kvm_guest_page {
  */
 int kvm_guest_page_get(struct kvm_memory_slot *slot, gfn_t gfn, unsigned int flags,
 		       struct kvm_guest_page *out);
+/*
+ * How many of @nr frames from @gfn on, all in @slot, the host has present and writable, and their
+ * pages, which the caller puts. Does not sleep.
+ */
+unsigned int kvm_guest_pages_present(struct kvm_memory_slot *slot, gfn_t gfn, unsigned int nr,
+				     struct page **pages);
 /* @dirty: a writable mapping of it was installed, or the kernel wrote to it. */
 void kvm_guest_page_put(struct kvm_guest_page *page, bool dirty);
 /* log2 of the host mapping's size at @hva (12, 21, 30); the caller holds IRQs or mmu_lock so that

@@ -412,6 +412,18 @@ int kvm_guest_page_get(struct kvm_memory_slot *slot, gfn_t gfn, unsigned int fla
 }
 EXPORT_SYMBOL_GPL(kvm_guest_page_get);
 
+unsigned int kvm_guest_pages_present(struct kvm_memory_slot *slot, gfn_t gfn, unsigned int nr,
+				     struct page **pages)
+{
+	int got;
+
+	if (READ_ONCE(slot->flags) & KVM_MEM_READONLY)
+		return 0;
+	got = get_user_pages_fast_only(kvm_memslot_hva(slot, gfn), nr, FOLL_WRITE, pages);
+	return max(got, 0);
+}
+EXPORT_SYMBOL_GPL(kvm_guest_pages_present);
+
 /*
  * For a page mapped into the guest, called under mmu_lock between kvm_mmu_notifier_retry() and
  * the lock's release: write-back that wants to clean the page must invalidate the mapping first,

@@ -11,6 +11,9 @@
 #include "shadow.h"
 #include "../trace.h"
 
+/* How far a fault looks for more to map. */
+#define PAGES_AHEAD	7u
+
 /* What one fault has found, and the frame that it ends in. */
 struct shadow_fault {
 	struct kvm_fault map;
@@ -183,6 +186,8 @@ static u64 make_leaf(struct shadow_fault *f, struct kvm_zap *zap, int level)
 	kvm_pfn_t pfn = level_base(map->page.pfn, level);
 	u64 spte = kvm_spte_leaf(zap->kvm, pfn, level, kvm_pfn_is_memory(&map->page, pfn));
 
+	if (map->ahead)
+		spte &= ~kvm_spte_format.accessed;
 	if (f->access & KVM_ACCESS_USER)
 		spte |= kvm_spte_format.user;
 	if (!(f->access & KVM_ACCESS_FETCH))
@@ -236,13 +241,63 @@ static void install(struct kvm_vcpu *vcpu, struct kvm_zap *zap, struct shadow_fa
 		rmap = kvm_rmap_of(slot, gfn, sp->level);
 		xchg(sptep, new);
 		count_leaves(vcpu->kvm, sp->level, 1);
-		vcpu->stat.pf_fixed++;
+		vcpu->stat.pf_fixed += !f->map.ahead;
 		if (unlikely(kvm_rmap_add(&vcpu->arch.mmu.chunk_cache, rmap, sptep)))
 			drop_all(zap, rmap);
 	}
 	/* After the entry, see dirty_log rules in mmu.rst. */
 	if (f->map.logged && (new & SPTE_WRITE))
 		kvm_dirty_log_mark(vcpu, slot, f->map.gfn);
+}
+
+/* Entries that follow @index in the table, are empty, and translate to frames of the slot. */
+static unsigned int empty_behind(const struct shadow_fault *f, const struct kvm_mmu_page *sp,
+				 unsigned int index)
+{
+	const struct kvm_memory_slot *slot = f->map.slot;
+	gfn_t left = slot->base_gfn + slot->npages - 1 - f->map.gfn;
+	unsigned int most = min3(left, SPTE_PER_TABLE - 1 - index, PAGES_AHEAD), n = 0;
+
+	while (n < most && !READ_ONCE(sp->table[index + 1 + n]))
+		n++;
+	return n;
+}
+
+/*
+ * In a direct table the pages that follow have the same rights, and are likely to be touched next:
+ * map those that the host need not bring in. A fault costs as much as three of them.
+ */
+static void map_ahead(struct kvm_vcpu *vcpu, struct kvm_zap *zap, struct shadow_fault *f,
+		      struct kvm_mmu_page *sp, unsigned int index)
+{
+	const struct kvm_fault touched = f->map;
+	struct page *pages[PAGES_AHEAD];
+	struct kvm_fault *map = &f->map;
+	struct kvm *kvm = vcpu->kvm;
+	unsigned int i, n;
+	unsigned long seq;
+
+	n = touched.page.writable ? empty_behind(f, sp, index) : 0;
+	if (!n)
+		return;
+	seq = kvm_mmu_notifier_seq(kvm);
+	n = kvm_guest_pages_present(map->slot, map->gfn + 1, n, pages);
+	map->write = false;
+	map->ahead = true;
+	for (i = 0; i < n; i++) {
+		map->gfn++;
+		map->page.hva += PAGE_SIZE;
+		map->page.page = pages[i];
+		map->page.pfn = page_to_pfn(pages[i]);
+		if (!vcpu->arch.mmu.chunk_cache.nr ||
+		    kvm_mmu_notifier_retry(kvm, seq, map->page.hva)) {
+			kvm_guest_page_put(&map->page, false);
+			continue;
+		}
+		install(vcpu, zap, f, sp, index + 1 + i);
+		kvm_guest_page_put(&map->page, true);
+	}
+	f->map = touched;
 }
 
 /* ---- the fault ---------------------------------------------------------------------------------------- */
@@ -274,6 +329,8 @@ static void shadow_map(struct kvm_vcpu *vcpu, struct kvm_zap *zap, struct shadow
 	struct kvm_vcpu_mmu *mmu = &vcpu->arch.mmu;
 	bool legacy = f->w.paging->levels < 4;
 	struct kvm_mmu_page *sp = mmu->top[legacy ? (f->gva >> 30) & 3 : 0];
+	unsigned int index;
+	bool first;
 	int leaf;
 
 	if (!sp || sp->gone)
@@ -281,8 +338,7 @@ static void shadow_map(struct kvm_vcpu *vcpu, struct kvm_zap *zap, struct shadow
 	f->map.huge_level = leaf_level(vcpu->kvm, f, sp->level);
 	leaf = kvm_nx_huge_level(vcpu->kvm, &f->map, f->map.huge_level);
 	for (;;) {
-		unsigned int index = spte_index(f->gva >> PAGE_SHIFT, sp->level);
-
+		index = spte_index(f->gva >> PAGE_SHIFT, sp->level);
 		if (sp->level <= leaf && !is_split(sp, index))
 			break;
 		sp = descend(vcpu, zap, f, &sp->table[index], sp->level);
@@ -295,7 +351,10 @@ static void shadow_map(struct kvm_vcpu *vcpu, struct kvm_zap *zap, struct shadow
 		return;
 	if (!sp->role.direct && entry_changed(vcpu, f, leaf))
 		return;
-	install(vcpu, zap, f, sp, spte_index(f->gva >> PAGE_SHIFT, leaf));
+	first = !READ_ONCE(sp->table[index]);
+	install(vcpu, zap, f, sp, index);
+	if (first && leaf == 1 && sp->role.direct && !f->emulate)
+		map_ahead(vcpu, zap, f, sp, index);
 }
 
 static int fault_map(struct kvm_vcpu *vcpu, struct shadow_fault *f)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Page faults that shadow paging spares the guest, and that nothing else comes of it: writes that
- * only the dirty log stands against, and entries that the guest write-protected.
+ * Page faults that shadow paging spares the guest, and that nothing else comes of it: neighbours
+ * mapped along with a page, writes that only the dirty log stands against, and entries that the
+ * guest write-protected.
  */
 #include <sys/mman.h>
 #include "guest.h"
@@ -19,6 +20,11 @@
 
 /* RBX: address, RCX: pages; or RDI: address of an entry, RBX: its value, RSI: the page's address */
 GUEST(fault_code, 64,
+	"fault_read:	mov	(%rbx), %rax\n"
+	"	add	$0x1000, %rbx\n"
+	"	dec	%rcx\n"
+	"	jnz	fault_read\n"
+	"	hlt\n"
 	"fault_write:	mov	%rcx, (%rbx)\n"
 	"	add	$0x1000, %rbx\n"
 	"	dec	%rcx\n"
@@ -28,7 +34,7 @@ GUEST(fault_code, 64,
 	"	invlpg	(%rsi)\n"
 	"	mov	(%rsi), %rax\n"
 	"	hlt\n");
-extern const uint8_t fault_write[], fault_change[];
+extern const uint8_t fault_read[], fault_write[], fault_change[];
 
 static struct guest *new_guest(void)
 {
@@ -67,6 +73,86 @@ static uint8_t *small_pages(uint64_t pages)
 	check(area != MAP_FAILED);
 	madvise(area, pages * PAGE, MADV_NOHUGEPAGE);
 	return area;
+}
+
+/* ---- neighbours ------------------------------------------------------------------------------ */
+
+static void mapped_along(void)
+{
+	struct guest *g = new_guest();
+	uint8_t *area = small_pages(PAGES);
+	uint64_t before;
+
+	memset(area, 1, PAGES * PAGE);
+	must(vm_set_slot(g->vm, SLOT, 0, BASE, PAGES * PAGE, area));
+	touch(g, fault_read, 0, 1);
+	before = faults(g);
+	touch(g, fault_read, 0, PAGES);
+	check(faults(g) - before <= PAGES / 4);
+	/* Writable as well, and these very pages */
+	before = faults(g);
+	touch(g, fault_write, 0, PAGES);
+	check(faults(g) - before <= PAGES / 4);
+	for (uint64_t i = 0; i < PAGES; i++)
+		check_equal(*(uint64_t *)(area + i * PAGE), PAGES - i);
+}
+
+static void absent_pages(void)
+{
+	struct guest *g = new_guest();
+	uint8_t *area = small_pages(PAGES);
+	uint8_t there[PAGES];
+
+	area[0] = area[PAGE] = area[3 * PAGE] = 1;
+	must(vm_set_slot(g->vm, SLOT, 0, BASE, PAGES * PAGE, area));
+	touch(g, fault_read, 0, 1);
+	must(mincore(area, PAGES * PAGE, there));
+	for (uint64_t i = 0; i < PAGES; i++)
+		check_equal(there[i] & 1, i < 2 || i == 3);
+}
+
+static void protected_pages(void)
+{
+	struct guest *g = new_guest();
+	uint8_t *area = small_pages(PAGES);
+
+	memset(area, 1, PAGES * PAGE);
+	must(mprotect(area + PAGE, PAGE, PROT_READ));
+	must(vm_set_slot(g->vm, SLOT, 0, BASE, PAGES * PAGE, area));
+	touch(g, fault_write, 0, 1);
+	touch(g, fault_read, 1, 1);
+	go_to(g, fault_write, BASE + PAGE, 1);
+	check_equal(guest_run(g), EFAULT);
+	check_equal(area[PAGE], 1);
+}
+
+static void end_of_slot(void)
+{
+	struct guest *g = new_guest();
+	uint8_t *area = small_pages(PAGES);
+
+	memset(area, 1, PAGES * PAGE);
+	must(vm_set_slot(g->vm, SLOT, 0, BASE, 4 * PAGE, area));
+	touch(g, fault_read, 2, 1);
+	go_to(g, fault_read, BASE + 3 * PAGE, 2);
+	run_to_mmio_read(g, BASE + 4 * PAGE, 8, 0);
+}
+
+/* The notifier finds those that nobody touched, too. */
+static void taken_away(void)
+{
+	struct guest *g = new_guest();
+	uint8_t *area = small_pages(PAGES);
+
+	memset(area, 1, PAGES * PAGE);
+	must(vm_set_slot(g->vm, SLOT, 0, BASE, PAGES * PAGE, area));
+	touch(g, fault_read, 0, 1);
+	must(madvise(area + PAGE, 7 * PAGE, MADV_DONTNEED));
+	touch(g, fault_read, 1, 1);
+	check_equal(vcpu_regs(g->vcpu).rax, 0);
+	must(munmap(area + 2 * PAGE, PAGE));
+	go_to(g, fault_read, BASE + 2 * PAGE, 1);
+	check_equal(guest_run(g), EFAULT);
 }
 
 /* ---- the dirty log --------------------------------------------------------------------------- */
@@ -164,6 +250,11 @@ static void write_protected(void)
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
+		{ "neighbours are mapped along", mapped_along },
+		{ "... but not brought in", absent_pages },
+		{ "... nor what the host write-protects", protected_pages },
+		{ "... nor beyond the slot", end_of_slot },
+		{ "... and go when the host takes them", taken_away },
 		{ "the first write under the dirty log", logged_writes },
 		{ "... by whom the guest's tables allow it", logged_supervisor },
 		{ "write-protected by the guest, and read", write_protected },
