@@ -91,11 +91,14 @@ check-build:	## a build with W=1 and sparse must print no warning
 check-stress: setup	## the stress runs, which take longer
 	@KDIR=$(KDIR) tools/machine/check stress
 
-check-guests: setup	## guests of all sorts with disks and network cards: half an hour
-	@KDIR=$(KDIR) tools/machine/check devices_all vhost
+check-guests: setup	## guests of all sorts with disks and network cards, and one that is debugged: half an hour
+	@KDIR=$(KDIR) tools/machine/check devices_all vhost gdb
 
 check-migration: setup	## a guest that writes memory and disk moves from QEMU to QEMU, 120 times
 	@KDIR=$(KDIR) tools/machine/check migration_all
+
+check-xen: setup	## a guest that finds Xen, with its events, disk and network card (QEMU of bookworm-backports)
+	@KDIR=$(KDIR) tools/machine/check xen
 
 kselftest: setup	## the kernel's own KVM selftests, all of them, against the table of what to expect: an hour
 	@tools/machine/prepare --kselftest
@@ -154,6 +157,6 @@ help:	## this list
 	@echo 'Variable of check and check-debug: SUITES="unit selftests" (tools/machine/check lists them)'
 
 .PHONY: modules install uninstall clean prepare prepared setup run shell check check-debug check-build check-stress \
-	check-guests check-migration check-paging check-vmx fuzz-emulator fuzz-legacy fuzz-emulator-long fuzz-ioctl kselftest bench debug-kernel \
-	debug kdir help
+	check-guests check-migration check-xen check-paging check-vmx fuzz-emulator fuzz-legacy fuzz-emulator-long fuzz-ioctl \
+	kselftest bench debug-kernel debug kdir help
 .DEFAULT_GOAL := modules
