@@ -229,11 +229,24 @@ static void check_area(struct guest *g, uint64_t address, bool wide, const struc
 	check_equal(times[0], times[1] + times[2] + times[3] + times[4]);
 }
 
+/* A vcpu whose thread loses its processor before KVM_RUN is back is found waiting for one. */
+static struct kvm_xen_vcpu_attr runstate_of_running(struct guest *g)
+{
+	struct kvm_xen_vcpu_attr a;
+	unsigned int tries = 0;
+
+	do {
+		upcalls(g);
+		a = runstate(g);
+	} while (a.u.runstate.state == 1 && ++tries < 100);
+	check_equal(a.u.runstate.state, 0);
+	return a;
+}
+
 static void runstate_area(void)
 {
 	struct guest *g = xen_guest();
 	struct kvm_xen_vcpu_attr a;
-	unsigned int tries = 0;
 
 	need_runstate(g);
 	for (uint64_t at = RUNSTATE + PAGE - 60; at < RUNSTATE + PAGE + 4; at++) {
@@ -247,12 +260,7 @@ static void runstate_area(void)
 		}
 	}
 	check_equal(get_vcpu(g, KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR), RUNSTATE + PAGE + 3);
-	/* If the thread loses its processor before KVM_RUN is back, the vcpu is found waiting for one. */
-	do {
-		upcalls(g);
-		a = runstate(g);
-	} while (a.u.runstate.state == 1 && ++tries < 100);
-	check_equal(a.u.runstate.state, 0);
+	a = runstate_of_running(g);
 	check_area(g, RUNSTATE + PAGE + 3, true, &a);
 	must(set_vcpu(g, KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR, KVM_XEN_INVALID_GPA));
 	check_equal(get_vcpu(g, KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_ADDR), KVM_XEN_INVALID_GPA);
@@ -271,9 +279,7 @@ static void runstate_times(void)
 		must(set_vcpu(g, KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT, state));
 		check_equal(get_vcpu(g, KVM_XEN_VCPU_ATTR_TYPE_RUNSTATE_CURRENT), state);
 		sleep_ms(5);
-		upcalls(g);
-		b = runstate(g);
-		check_equal(b.u.runstate.state, 0);
+		b = runstate_of_running(g);
 		check((&b.u.runstate.time_running)[state] > (&a.u.runstate.time_running)[state]);
 		check_area(g, RUNSTATE, true, &b);
 	}
