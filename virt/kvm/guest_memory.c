@@ -422,7 +422,6 @@ unsigned int kvm_guest_pages_present(struct kvm_memory_slot *slot, gfn_t gfn, un
 	got = get_user_pages_fast_only(kvm_memslot_hva(slot, gfn), nr, FOLL_WRITE, pages);
 	return max(got, 0);
 }
-EXPORT_SYMBOL_GPL(kvm_guest_pages_present);
 
 /*
  * For a page mapped into the guest, called under mmu_lock between kvm_mmu_notifier_retry() and

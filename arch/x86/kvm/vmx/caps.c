@@ -53,7 +53,7 @@ MODULE_PARM_DESC(emulate_invalid_guest_state,
 static bool allow_smaller_maxphyaddr;
 module_param(allow_smaller_maxphyaddr, bool, 0444);
 MODULE_PARM_DESC(allow_smaller_maxphyaddr,
-		 "guests whose addresses are narrower see the faults of that (not available in this version: N)");
+		 "guests whose addresses are narrower see the faults of that (Y without ept, else N)");
 
 static bool nested;
 module_param(nested, bool, 0444);
