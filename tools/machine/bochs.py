@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The host on Bochs 2.7: Intel's VMX with the features of a processor model (--cpu, "bochs --help cpu" lists
-them), or AMD's SVM with NRIP save (trinity_apu). It is some fifty times slower than a machine, counts
+"""The host on Bochs 2.7, or 3.0 (bochs3.py): Intel's VMX with the features of a processor model (--cpu, "bochs
+--help cpu" lists them), or AMD's SVM with NRIP save (trinity_apu). It is some fifty times slower than a machine, counts
 instructions always (one tick of its TSC is one), and its log names every check that a VM entry failed: such a
 line makes the run fail. Kernel and initramfs go in on a CD that GRUB boots."""
 
@@ -13,6 +13,7 @@ import sys
 import threading
 import tty
 
+import bochs3
 from emulator import Emulator, dies_with_parent, readable
 from kernels import Failure
 
@@ -88,7 +89,11 @@ class Bochs(Emulator):
     def check(self):
         self.refuse(gdb=0, accel="tcg", machine="q35")
         missing = [p for p in ("grub-mkrescue", "xorriso", "mformat") if not shutil.which(p)]
-        if missing or not readable(PROGRAM, BIOS, VGA, GRUB):
+        self.program, self.bios, self.vga, self.environment = [PROGRAM], BIOS, VGA, {}
+        if self.o.bochs == "3":
+            self.program, self.bios, self.vga = bochs3.command(), bochs3.BIOS, bochs3.VGA
+            self.environment = bochs3.ENVIRONMENT
+        if missing or not readable(self.program[-1], self.bios, self.vga, GRUB):
             raise Failure("Bochs or a part of it is missing: run 'tools/machine/prepare --bochs'")
 
     def parameters(self):
@@ -117,17 +122,17 @@ class Bochs(Emulator):
         disk = f"ata0-slave: type=disk, path={self.swap_disk()}, mode=flat" if o.swap else ""
         with open(f"{self.work}/bochsrc", "w", encoding="ascii") as f:
             f.write(CONFIG.format(cpu=o.cpu or self.cpu, smp=o.smp, ips=IPS_COUNTING if o.icount else IPS,
-                                  memory=o.memory, bios=BIOS, vga=VGA, disk=disk,
+                                  memory=o.memory, bios=self.bios, vga=self.vga, disk=disk,
                                   tty=os.ttyname(self.slave), log=self.log_path(), work=self.work))
         # Debian builds Bochs with its debugger, which waits for a command.
         with open(f"{self.work}/commands", "w", encoding="ascii") as f:
             f.write("c\n")
-        return [PROGRAM, "-q", "-f", f"{self.work}/bochsrc", "-rc", f"{self.work}/commands"]
+        return [*self.program, "-q", "-f", f"{self.work}/bochsrc", "-rc", f"{self.work}/commands"]
 
     def spawn(self, command):
         with open(f"{self.work}/bochs.out", "wb") as out:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                       preexec_fn=dies_with_parent)
+                                       env={**os.environ, **self.environment}, preexec_fn=dies_with_parent)
         self.reader = threading.Thread(target=self.pass_output, daemon=True)
         self.reader.start()
         if self.o.interactive or self.o.stdin:

@@ -262,14 +262,14 @@ def i386(flavour):
     return glob.glob(os.path.join(root, "boot/vmlinuz-*"))[0], os.path.join(box, "bin/busybox")
 
 
-def backports():
-    """Options for bookworm-backports: the mirror is the one that this machine takes bookworm from."""
+def other_release(name):
+    """Options for another release than bookworm: the mirror is the one that this machine takes bookworm from."""
     found = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages",
                             "Origin: Debian", "Codename: bookworm", "Component: main"], stdout=subprocess.PIPE,
                            text=True, check=False).stdout.split()
     mirror = found[0] if found else "http://deb.debian.org/debian"
-    return private_apt("bookworm-backports", source="deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
-                       f"{mirror} bookworm-backports main")
+    return private_apt(name, source="deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
+                       f"{mirror} {name} main")
 
 
 def installed_qemu():
@@ -291,7 +291,7 @@ def xen_qemu():
                          ("qemu-system-data", "its firmware"), ("seabios", "its firmware")):
         roots.append(os.path.join(CACHE, package + "-backports"))
         if not os.path.isdir(roots[-1]):
-            fetch_package(package, roots[-1], why, backports())
+            fetch_package(package, roots[-1], why, other_release("bookworm-backports"))
     program = os.path.join(roots[0], "usr/bin/qemu-system-x86_64")
     libraries = subprocess.run(["ldd", program], stdout=subprocess.PIPE, text=True, check=True).stdout
     missing = re.findall(r"(\S+) => not found", libraries)
