@@ -11,6 +11,7 @@
 #define KVM_APIC_TYPES_H
 
 #ifdef __KERNEL__
+#include <linux/atomic.h>
 #include <linux/bitops.h>
 #include <linux/compiler.h>
 #include <linux/string.h>
@@ -19,7 +20,7 @@
 #define apic_read_once(x)	READ_ONCE(x)
 #define apic_write_once(x, v)	WRITE_ONCE(x, v)
 
-/* Both return what the bit was, and are full barriers. */
+/* These return what the bit or the word was, and are full barriers. */
 static inline bool apic_test_and_set(unsigned int bit, u32 *word)
 {
 	return test_and_set_bit(bit, (unsigned long *)word);
@@ -28,6 +29,11 @@ static inline bool apic_test_and_set(unsigned int bit, u32 *word)
 static inline bool apic_test_and_clear(unsigned int bit, u32 *word)
 {
 	return test_and_clear_bit(bit, (unsigned long *)word);
+}
+
+static inline u32 apic_exchange(u32 *word, u32 val)
+{
+	return xchg(word, val);
 }
 #else
 #include <stdbool.h>
@@ -52,6 +58,11 @@ static inline bool apic_test_and_set(unsigned int bit, u32 *word)
 static inline bool apic_test_and_clear(unsigned int bit, u32 *word)
 {
 	return __atomic_fetch_and(word, ~(1u << bit), __ATOMIC_SEQ_CST) & 1u << bit;
+}
+
+static inline u32 apic_exchange(u32 *word, u32 val)
+{
+	return __atomic_exchange_n(word, val, __ATOMIC_SEQ_CST);
 }
 #endif
 

@@ -193,18 +193,10 @@ void lapic_acknowledge(struct lapic_regs *l, u8 vector)
 	apic_write_once(l->isr_words, l->isr_words | 1u << vector / 32);
 }
 
-struct lapic_eoi lapic_end_of_interrupt(struct lapic_regs *l)
+static inline struct lapic_eoi ended(struct lapic_regs *l, struct lapic_eoi eoi)
 {
-	struct lapic_eoi eoi = { .vector = lapic_highest_isr(l) };
-	u32 word, lint0;
+	u32 lint0;
 
-	if (eoi.vector < 0)
-		return eoi;
-
-	word = eoi.vector / 32;
-	*vector_word(l, LAPIC_ISR, word) &= ~(1u << eoi.vector % 32);
-	if (!legal_bits(l, LAPIC_ISR, word))
-		apic_write_once(l->isr_words, l->isr_words & ~(1u << word));
 	if (!vector_test(l, LAPIC_TMR, eoi.vector))
 		return eoi;
 
@@ -213,6 +205,84 @@ struct lapic_eoi lapic_end_of_interrupt(struct lapic_regs *l)
 		lapic_set_reg(l, LAPIC_LVT_LINT0, lint0 & ~LAPIC_LVT_REMOTE_IRR);
 	eoi.broadcast = !(lapic_reg(l, LAPIC_SVR) & LAPIC_SVR_NO_BROADCAST);
 	return eoi;
+}
+
+struct lapic_eoi lapic_end_of_interrupt(struct lapic_regs *l)
+{
+	struct lapic_eoi eoi = { .vector = lapic_highest_isr(l) };
+	u32 word;
+
+	if (eoi.vector < 0)
+		return eoi;
+
+	word = eoi.vector / 32;
+	*vector_word(l, LAPIC_ISR, word) &= ~(1u << eoi.vector % 32);
+	if (!legal_bits(l, LAPIC_ISR, word))
+		apic_write_once(l->isr_words, l->isr_words & ~(1u << word));
+	return ended(l, eoi);
+}
+
+struct lapic_eoi lapic_ended(struct lapic_regs *l, u8 vector)
+{
+	return ended(l, (struct lapic_eoi) { .vector = vector });
+}
+
+/* ---- a processor that delivers by itself ---- */
+
+void lapic_divert(struct lapic_regs *l, struct lapic_inbox *inbox)
+{
+	l->incoming = inbox->bits;
+	l->incoming_words = &inbox->words;
+}
+
+/* Who sets a bit after its word was emptied finds the word's own bit cleared, and sets it. */
+u32 lapic_fetch(struct lapic_regs *l)
+{
+	u32 words = apic_read_once(*l->incoming_words) & LAPIC_ALL_WORDS, rest, irr;
+	int word;
+
+	for (rest = words; rest; rest &= ~(1u << word)) {
+		word = apic_highest_bit(rest);
+		apic_test_and_clear(word, l->incoming_words);
+		irr = LAPIC_IRR + word * 16;
+		lapic_set_reg(l, irr, lapic_reg(l, irr) |
+				      apic_exchange(&l->incoming[word * 16 / 4], 0));
+	}
+	return words;
+}
+
+void lapic_give(struct lapic_regs *l)
+{
+	apic_write_once(l->irr_words, 0);
+}
+
+void lapic_take_back(struct lapic_regs *l)
+{
+	u32 words = 0, word;
+
+	for (word = 0; word < VECTOR_WORDS; word++) {
+		if (legal_bits(l, LAPIC_ISR, word))
+			words |= 1u << word;
+	}
+	apic_write_once(l->isr_words, words);
+}
+
+void lapic_reclaim(struct lapic_regs *l, u32 words)
+{
+	apic_write_once(l->irr_words, l->irr_words | words);
+}
+
+int lapic_highest_requested(const struct lapic_regs *l)
+{
+	return highest_vector(l, LAPIC_IRR, LAPIC_ALL_WORDS);
+}
+
+bool lapic_deliverable(const struct lapic_regs *l)
+{
+	int vector = lapic_highest_requested(l);
+
+	return lapic_mode(l) >= LAPIC_XAPIC && vector >= 0 &&
+	       vector >> 4 > lapic_processor_priority(l) >> 4;
 }
 
 /* By anybody. TMR comes first: who sees the bit in IRR must see how it was triggered. */
@@ -227,9 +297,9 @@ static enum lapic_result queue_vector(struct lapic_regs *l, u8 vector, bool leve
 	else if (!level && vector_test(l, LAPIC_TMR, vector))
 		apic_test_and_clear(vector % 32, tmr);
 
-	was_set = apic_test_and_set(vector % 32, vector_word(l, LAPIC_IRR, word));
-	if (!(apic_read_once(l->irr_words) >> word & 1))
-		apic_test_and_set(word, &l->irr_words);
+	was_set = apic_test_and_set(vector % 32, &l->incoming[word * 16 / 4]);
+	if (!(apic_read_once(*l->incoming_words) >> word & 1))
+		apic_test_and_set(word, l->incoming_words);
 	return was_set ? LAPIC_COALESCED : LAPIC_QUEUED;
 }
 
@@ -617,6 +687,15 @@ bool lapic_msr_read(struct lapic_regs *l, u32 msr, u64 ns, u64 *val)
 	return true;
 }
 
+/* ICR's upper half is elsewhere, and the count is computed. */
+bool lapic_msr_in_page(const struct lapic_regs *l, u32 msr)
+{
+	u32 offset;
+
+	return msr_offset(l, msr, X2APIC_READ, &offset) && offset != LAPIC_ICR &&
+	       offset != LAPIC_TIMER_CURRENT;
+}
+
 bool lapic_msr_write(struct lapic_regs *l, u32 msr, u64 val, u64 ns,
 		     struct lapic_effects *effects)
 {
@@ -684,7 +763,7 @@ static void reset_registers(struct lapic_regs *l)
 	u32 i;
 
 	memset(l->page, 0, KVM_APIC_REG_SIZE);
-	l->irr_words = (1u << VECTOR_WORDS) - 1;
+	l->irr_words = LAPIC_ALL_WORDS;
 	l->isr_words = 0;
 	l->running = false;
 	l->deadline = 0;
@@ -711,6 +790,8 @@ void lapic_init(struct lapic_regs *l, void *page, const struct lapic_config *con
 	memset(l, 0, sizeof(*l));
 	l->page = page;
 	l->config = *config;
+	l->incoming = vector_word(l, LAPIC_IRR, 0);
+	l->incoming_words = &l->irr_words;
 	lapic_power_up(l);
 }
 
@@ -769,6 +850,8 @@ void lapic_get_state(const struct lapic_regs *l, struct kvm_lapic_state *state, 
 
 	memcpy(image, l->page, KVM_APIC_REG_SIZE);
 	saved.page = image;
+	saved.incoming = vector_word(&saved, LAPIC_IRR, 0);
+	saved.incoming_words = &saved.irr_words;
 	lapic_timer_run(&saved, ns);
 
 	image[LAPIC_APR / 4] = lapic_arbitration_priority(&saved);
@@ -828,19 +911,15 @@ static u32 settle_word(const struct lapic_regs *l, u32 offset, u32 val)
 /* Returns LAPIC_DO_*. The id of an x2APIC cannot be changed, and is not taken from the image. */
 u32 lapic_set_state(struct lapic_regs *l, const struct kvm_lapic_state *state, u64 ns)
 {
-	u32 offset, word, val;
+	u32 offset, val;
 
 	for (offset = 0; offset < KVM_APIC_REG_SIZE; offset += 4) {
 		memcpy(&val, state->regs + offset, sizeof(val));
 		lapic_set_reg(l, offset, settle_word(l, offset, val));
 	}
 
-	l->irr_words = (1u << VECTOR_WORDS) - 1;
-	l->isr_words = 0;
-	for (word = 0; word < VECTOR_WORDS; word++) {
-		if (legal_bits(l, LAPIC_ISR, word))
-			l->isr_words |= 1u << word;
-	}
+	l->irr_words = LAPIC_ALL_WORDS;
+	lapic_take_back(l);
 	memcpy(&val, state->regs + LAPIC_TIMER_CURRENT, sizeof(val));
 	lapic_timer_restore(l, val, ns);
 	return LAPIC_DO_MAP | LAPIC_DO_CHECK | LAPIC_DO_TIMER | LAPIC_DO_LINT0;

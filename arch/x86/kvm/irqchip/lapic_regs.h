@@ -8,6 +8,10 @@
  * reads base, SVR and the error LVT; those three are written with single stores. What it accepts is
  * visible to the owner's next lapic_pending(). The latter is a guess while the owner runs.
  *
+ * A processor that delivers interrupts by itself is the owner of ISR, IRR, TPR and PPR while it runs
+ * the guest. Then lapic_accept() sets bits of an inbox in place of IRR and irr_words, and the thread
+ * moves them when the registers are its own again: see lapic_divert().
+ *
  * Times are handed in: ns is the owner's monotonic clock in nanoseconds, tsc the guest's TSC.
  */
 #ifndef KVM_LAPIC_REGS_H
@@ -78,6 +82,7 @@
 
 #define LAPIC_MSR_FIRST		0x800u
 #define LAPIC_MSR_LAST		0x8ffu
+#define LAPIC_ALL_WORDS		0xffu		/* of 32 vectors each */
 
 /* Period of the timer's clock, above which a count would not fit 64 bits of nanoseconds */
 #define LAPIC_MAX_BUS_NS	0x1000000u
@@ -137,6 +142,13 @@ struct lapic_config {
 	bool lint0_extint;		/* LINT0 takes the PIC's interrupts after reset */
 };
 
+/* Vectors on their way to IRR: the same words at the same distances, and a bit for each word */
+struct lapic_inbox {
+	u32 words __attribute__((aligned(8)));
+	u32 slack;
+	u32 bits[32] __attribute__((aligned(8)));
+};
+
 struct lapic_regs {
 	struct lapic_config config;
 	u32 *page;			/* KVM_APIC_REG_SIZE bytes, aligned to 64 */
@@ -145,6 +157,9 @@ struct lapic_regs {
 	u32 irr_words __attribute__((aligned(8)));	/* a bit for each word of IRR */
 	u32 irr_slack;
 	u32 isr_words;
+
+	u32 *incoming;			/* where vectors are accepted: IRR, or an inbox's bits */
+	u32 *incoming_words;		/* and irr_words, or the inbox's */
 
 	bool running;			/* one-shot and periodic: counts down to expiry */
 	u64 expiry;			/* ns */
@@ -188,6 +203,24 @@ bool lapic_blocked_by_tpr(struct lapic_regs *l);
 u8 lapic_processor_priority(const struct lapic_regs *l);
 u8 lapic_arbitration_priority(const struct lapic_regs *l);
 void lapic_acknowledge(struct lapic_regs *l, u8 vector);
+
+/*
+ * A processor that delivers interrupts by itself. lapic_divert() comes once, before anybody sends.
+ * lapic_fetch() empties the inbox into IRR and says into which words. lapic_give() hides from
+ * lapic_pending() what waits, for the processor to deliver; lapic_take_back() finds out what it has
+ * made of ISR, and lapic_reclaim() shows what waits again. lapic_deliverable() tells of it in either
+ * case. lapic_ended(): the processor has taken the vector out of ISR.
+ */
+void lapic_divert(struct lapic_regs *l, struct lapic_inbox *inbox);
+u32 lapic_fetch(struct lapic_regs *l);
+void lapic_give(struct lapic_regs *l);
+void lapic_take_back(struct lapic_regs *l);
+void lapic_reclaim(struct lapic_regs *l, u32 words);
+int lapic_highest_requested(const struct lapic_regs *l);
+bool lapic_deliverable(const struct lapic_regs *l);
+struct lapic_eoi lapic_ended(struct lapic_regs *l, u8 vector);
+/* Reading the MSR is reading its place in the page. */
+bool lapic_msr_in_page(const struct lapic_regs *l, u32 msr);
 
 /* When does the timer go off? By which clock? The owner calls lapic_timer_expire() then. */
 enum lapic_clock {

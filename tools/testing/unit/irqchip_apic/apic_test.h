@@ -42,6 +42,7 @@ void test_ioapic_random(unsigned long rounds);
 void test_lapic(void);
 void test_lapic_modes(void);
 void test_timer(void);
+void test_delivery(void);
 void test_lapic_random(unsigned long rounds);
 void test_threads(void);
 

@@ -123,6 +123,7 @@ int main(int argc, char **argv)
 	test_lapic();
 	test_lapic_modes();
 	test_timer();
+	test_delivery();
 	test_lapic_random(rounds);
 	test_threads();
 	printf("%lu passed, %lu failed, 0 skipped\n", passed, failed);
