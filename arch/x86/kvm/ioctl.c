@@ -612,6 +612,7 @@ static long set_vapic_addr(struct kvm_vcpu *vcpu, void __user *argp)
 	if (va.vapic_addr && kvm_guest_read(vcpu, va.vapic_addr, &probe, sizeof(probe)))
 		return -EINVAL;
 	vcpu->arch.vapic_addr = va.vapic_addr;
+	kvm_lapic_mode_changed(vcpu);
 	return 0;
 }
 

@@ -222,7 +222,7 @@ static int wait_until_runnable(struct kvm_vcpu *vcpu)
 {
 	int r;
 
-	kvm_pv_eoi_settle(vcpu);
+	kvm_lapic_settle(vcpu);
 	while (vcpu->arch.mp_state != KVM_MP_STATE_RUNNABLE) {
 		r = wait_once(vcpu);
 		if (r <= 0)
@@ -339,7 +339,7 @@ int kvm_arch_vcpu_run(struct kvm_vcpu *vcpu)
 
 	kvm_fpu_load(vcpu);
 	r = run_vcpu(vcpu);
-	kvm_pv_eoi_settle(vcpu);
+	kvm_lapic_settle(vcpu);
 	kvm_srcu_unlock(vcpu);
 	kvm_fpu_put(vcpu);
 	tell_userspace(vcpu);
@@ -374,7 +374,7 @@ static bool has_reason(struct kvm_vcpu *vcpu)
 	return kvm_vcpu_has_events(vcpu) ||
 	       (READ_ONCE(vcpu->arch.lapic->signals) && !kvm_in_smm(vcpu)) ||
 	       kvm_request_test(vcpu, KVM_REQ_ASYNC_PF) || kvm_xen_has_reason(vcpu) ||
-	       ((vcpu->arch.rflags & X86_EFLAGS_IF) && kvm_irq_waiting(vcpu));
+	       ((vcpu->arch.rflags & X86_EFLAGS_IF) && kvm_irq_wakes(vcpu));
 }
 
 bool kvm_arch_vcpu_in_kernel(struct kvm_vcpu *vcpu)

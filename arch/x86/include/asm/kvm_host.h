@@ -279,7 +279,7 @@ struct kvm_vcpu_pv {
 /* End of interrupt without an exit (pv/eoi.c); the owner's. */
 struct kvm_vcpu_pv_eoi {
 	u64 msr;			/* the word's address and KVM_MSR_ENABLED */
-	bool armed;			/* its bit was set for the interrupt in service */
+	bool wanted;			/* it is to be used */
 };
 
 /* Asynchronous page faults (pv/async_pf.c); the owner's. */
@@ -362,6 +362,11 @@ struct kvm_vcpu_arch {
 	u32 mp_state;
 	struct kvm_lapic *lapic;	/* NULL: userspace has the interrupt controllers */
 	u8 eoi_vector;			/* of KVM_REQ_IOAPIC_EOI */
+	/*
+	 * Interrupts may have ended unseen, because the word of pv_eoi had its bit set or because the
+	 * processor delivers: kvm_lapic_settle() before the APIC is looked at.
+	 */
+	bool apic_away;
 	gpa_t vapic_addr;		/* KVM_SET_VAPIC_ADDR; 0: none */
 	bool report_tpr;		/* KVM_TPR_ACCESS_REPORTING */
 	bool tpr_blocks;		/* an interrupt waits for a lower TPR: CR8 writes are to exit */
@@ -592,7 +597,8 @@ struct kvm_x86_ops {
 	void (*set_nmi_mask)(struct kvm_vcpu *vcpu, bool masked);
 	void (*update_exception_intercepts)(struct kvm_vcpu *vcpu);
 	void (*update_cr8_intercept)(struct kvm_vcpu *vcpu);	/* arch.tpr_blocks, or by what */
-	void (*apic_mode_changed)(struct kvm_vcpu *vcpu);	/* arch.apic_base; or NULL */
+	/* arch.apic_base, or what else decides what of the APIC is the processor's; or NULL */
+	void (*apic_mode_changed)(struct kvm_vcpu *vcpu);
 
 	/* translations */
 	void (*flush_tlb_all)(struct kvm_vcpu *vcpu);	/* all this vcpu may have cached, guest-physical too */

@@ -11,6 +11,7 @@
 #include "../x86.h"
 #include "cpuid.h"
 #include "regs.h"
+#include "../irqchip/irqchip.h"
 
 #define DR6_TRAPS	(DR_TRAP_BITS | DR6_BD | DR_STEP | DR_SWITCH)
 #define DR6_RTM		BIT(16)
@@ -264,5 +265,6 @@ int kvm_set_guest_debug(struct kvm_vcpu *vcpu, struct kvm_guest_debug *d)
 		vcpu->arch.singlestep_rip = kvm_linear_rip(vcpu);
 	kvm_set_rflags(vcpu, rflags);
 	kvm_x86_ops.update_exception_intercepts(vcpu);
+	kvm_lapic_mode_changed(vcpu);
 	return 0;
 }

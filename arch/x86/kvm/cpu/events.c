@@ -325,7 +325,7 @@ int kvm_inject_events(struct kvm_vcpu *vcpu)
 {
 	bool busy;
 
-	kvm_pv_eoi_settle(vcpu);
+	kvm_lapic_settle(vcpu);
 	kvm_xen_upcall_look(vcpu);
 	busy = inject_again(vcpu);
 	vcpu->arch.must_exit = false;

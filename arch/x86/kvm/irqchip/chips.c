@@ -242,6 +242,22 @@ void kvm_irqchip_edge_eoi(struct kvm_vcpu *vcpu, u8 vector)
 		kvm_irq_acked(chips->kvm, KVM_IRQCHIP_IOAPIC, pin);
 }
 
+/* Without the lock: a pin that changes now has delivered nothing by its new vector. */
+void kvm_irqchip_edge_vectors(struct kvm *kvm, unsigned long *vectors)
+{
+	struct kvm_irqchips *chips = kvm->arch.irqchips;
+	unsigned int pin;
+	u64 entry;
+
+	if (!chips || likely(!kvm_pit_waits(kvm)))
+		return;
+	for (pin = 0; pin < IOAPIC_PINS; pin++) {
+		entry = READ_ONCE(chips->ioapic.rte[pin]);
+		if (!(entry & IOAPIC_RTE_LEVEL))
+			__set_bit((u8)entry, vectors);
+	}
+}
+
 static bool in_window(struct kvm_irqchips *chips, gpa_t addr)
 {
 	return addr - chips->ioapic.base_address < IOAPIC_WINDOW;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The interrupt controllers as the rest of x86 sees them: the models (lapic_regs, ioapic, pic, pit)
- * wired to vcpus, timers, buses and ioctls by lapic.c, chips.c and timer.c.
+ * wired to vcpus, timers, buses and ioctls by lapic.c, lapic_hw.c, chips.c and timer.c.
  */
 #ifndef _KVM_X86_IRQCHIP_H
 #define _KVM_X86_IRQCHIP_H
@@ -22,6 +22,8 @@ struct kvm_lapic {
 	struct hrtimer timer;
 	unsigned long signals;		/* KVM_LAPIC_*, set by anybody, atomic */
 	u8 sipi_vector;			/* valid with KVM_LAPIC_STARTUP */
+	bool has_inbox;			/* the processor could deliver interrupts by itself */
+	bool given;			/* and does while it runs the guest (lapic_hw.c) */
 };
 
 /* Period of the timer's input clock, unless userspace chose another: 1 GHz. */
@@ -72,6 +74,10 @@ void kvm_lapic_timer_fired(struct kvm_vcpu *vcpu);	/* KVM_REQ_LAPIC_TIMER */
 void kvm_lapic_raise(struct kvm_vcpu *vcpu, u8 vector);	/* an edge, from the host itself */
 /* INIT and STARTUP that came in, applied to the vcpu; true when there was one. */
 bool kvm_lapic_take_signals(struct kvm_vcpu *vcpu);
+/* What a register access asks for (lapic_regs.h). */
+void kvm_lapic_carry_out(struct kvm_vcpu *vcpu, const struct lapic_effects *fx);
+/* The vendor has to look again at what the processor does of this APIC. */
+void kvm_lapic_mode_changed(struct kvm_vcpu *vcpu);
 
 /*
  * Something is in service whose end nobody but the APIC needs to know of, with nothing waiting behind
@@ -86,6 +92,40 @@ bool kvm_irq_waiting(struct kvm_vcpu *vcpu);
 bool kvm_irq_blocked_by_tpr(struct kvm_vcpu *vcpu);
 /* Take it: its vector, now in service; -1 when it went away. */
 int kvm_irq_take(struct kvm_vcpu *vcpu);
+
+/* ---- lapic_hw.c: APICs whose interrupts the processor delivers ---------------------------------- */
+
+/* What the processor has to know when it gets the registers. */
+struct kvm_lapic_handover {
+	u8 requested, in_service;	/* the highest vectors; 0: none */
+	u64 eoi_exits[4];		/* by vector: somebody waits for its end */
+};
+
+/* Vectors are accepted in @inbox from now on; nobody sends yet. */
+void kvm_lapic_divert(struct kvm_vcpu *vcpu, struct lapic_inbox *inbox);
+/* From the next entry on the processor does, or does not, deliver what waits. */
+void kvm_lapic_give(struct kvm_vcpu *vcpu, bool given);
+/* Right before an entry of a vcpu whose APIC is given, unless it is away already. Any context. */
+void kvm_lapic_hand_over(struct kvm_vcpu *vcpu, struct kvm_lapic_handover *handover);
+/* The processor tells of the end of an interrupt, or of a write to a register. */
+void kvm_lapic_hw_ended(struct kvm_vcpu *vcpu, u8 vector);
+void kvm_lapic_hw_written(struct kvm_vcpu *vcpu, u32 offset);
+/* Reading the MSR is reading the page. */
+bool kvm_lapic_reads_page(struct kvm_vcpu *vcpu, u32 msr);
+/* Does an interrupt end a halt? */
+bool kvm_irq_wakes(struct kvm_vcpu *vcpu);
+
+void kvm_lapic_come_home(struct kvm_vcpu *vcpu);
+
+/*
+ * What is in service is as it would be if the guest had no way past the model: comes before anything
+ * that looks at the APIC. May sleep, but not where the processor delivers.
+ */
+static inline void kvm_lapic_settle(struct kvm_vcpu *vcpu)
+{
+	if (unlikely(vcpu->arch.apic_away))
+		kvm_lapic_come_home(vcpu);
+}
 
 /* ---- chips.c: PIC, IOAPIC, routing -------------------------------------------------------------- */
 
@@ -114,6 +154,8 @@ bool kvm_userspace_pin_has(struct kvm_vcpu *vcpu, u8 vector);
 void kvm_irqchip_eoi(struct kvm_vcpu *vcpu, u8 vector);
 /* ... or an edge-triggered one, for which only the PIT waits. */
 void kvm_irqchip_edge_eoi(struct kvm_vcpu *vcpu, u8 vector);
+/* Vectors for whose end it waits at present, added to a bitmap. Any context. */
+void kvm_irqchip_edge_vectors(struct kvm *kvm, unsigned long *vectors);
 
 /* ---- timer.c: PIT -------------------------------------------------------------------------------- */
 

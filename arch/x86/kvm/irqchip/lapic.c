@@ -234,7 +234,7 @@ void kvm_lapic_timer_fired(struct kvm_vcpu *vcpu)
 
 /* ---- what an access asks for ---------------------------------------------------------------------------- */
 
-static void carry_out(struct kvm_vcpu *vcpu, const struct lapic_effects *fx)
+void kvm_lapic_carry_out(struct kvm_vcpu *vcpu, const struct lapic_effects *fx)
 {
 	if (fx->todo & LAPIC_DO_IPI)
 		kvm_lapic_send(vcpu->kvm, vcpu, &fx->ipi);
@@ -283,17 +283,17 @@ bool kvm_lapic_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int len, void *da
 		return false;
 	if (unlikely(lapic_mode(&apic->regs) != LAPIC_XAPIC))
 		return absent_mmio(vcpu, len, data, write);
-	kvm_pv_eoi_settle(vcpu);
+	kvm_lapic_settle(vcpu);
 	if (unlikely(vcpu->arch.report_tpr) && offset_in_page(gpa) == LAPIC_TPR)
 		note_tpr_access(vcpu, write);
 	if (write) {
 		memcpy(&val, data, len);
 		lapic_mmio_write(&apic->regs, offset_in_page(gpa), len, val, ktime_get_ns(), &fx);
-		carry_out(vcpu, &fx);
+		kvm_lapic_carry_out(vcpu, &fx);
 	} else {
 		lapic_mmio_read(&apic->regs, offset_in_page(gpa), len, ktime_get_ns(), &val, &fx);
 		memcpy(data, &val, len);
-		carry_out(vcpu, &fx);
+		kvm_lapic_carry_out(vcpu, &fx);
 	}
 	return true;
 }
@@ -304,7 +304,7 @@ int kvm_lapic_get_msr(struct kvm_vcpu *vcpu, u32 msr, u64 *data)
 
 	if (!apic)
 		return 1;
-	kvm_pv_eoi_settle(vcpu);
+	kvm_lapic_settle(vcpu);
 	if (msr == MSR_IA32_TSC_DEADLINE) {
 		*data = lapic_deadline_read(&apic->regs);
 		return 0;
@@ -319,12 +319,12 @@ int kvm_lapic_set_msr(struct kvm_vcpu *vcpu, u32 msr, u64 data)
 
 	if (!apic)
 		return 1;
-	kvm_pv_eoi_settle(vcpu);
+	kvm_lapic_settle(vcpu);
 	if (msr == MSR_IA32_TSC_DEADLINE)
 		fx.todo = lapic_deadline_write(&apic->regs, data);
 	else if (!lapic_msr_write(&apic->regs, msr, data, ktime_get_ns(), &fx))
 		return 1;
-	carry_out(vcpu, &fx);
+	kvm_lapic_carry_out(vcpu, &fx);
 	return 0;
 }
 
@@ -332,12 +332,18 @@ int kvm_lapic_set_base(struct kvm_vcpu *vcpu, u64 base, bool host)
 {
 	struct lapic_effects fx = { };
 
+	kvm_lapic_settle(vcpu);
 	if (!lapic_base_write(&vcpu->arch.lapic->regs, base, host, &fx))
 		return 1;
-	carry_out(vcpu, &fx);
-	if (kvm_x86_ops.apic_mode_changed)
-		kvm_x86_ops.apic_mode_changed(vcpu);
+	kvm_lapic_carry_out(vcpu, &fx);
+	kvm_lapic_mode_changed(vcpu);
 	return 0;
+}
+
+void kvm_lapic_mode_changed(struct kvm_vcpu *vcpu)
+{
+	if (kvm_has_lapic(vcpu) && kvm_x86_ops.apic_mode_changed)
+		kvm_x86_ops.apic_mode_changed(vcpu);
 }
 
 void kvm_lapic_set_cr8(struct kvm_vcpu *vcpu, u8 cr8)
@@ -387,13 +393,16 @@ void kvm_lapic_from_vapic(struct kvm_vcpu *vcpu)
 	    (tpr & 0xff) == lapic_reg(&vcpu->arch.lapic->regs, LAPIC_TPR))
 		return;
 	lapic_mmio_write(&vcpu->arch.lapic->regs, LAPIC_TPR, 4, tpr & 0xff, 0, &fx);
-	carry_out(vcpu, &fx);
+	kvm_lapic_carry_out(vcpu, &fx);
 }
 
 int kvm_lapic_get_state(struct kvm_vcpu *vcpu, struct kvm_lapic_state *state)
 {
 	if (!kvm_has_lapic(vcpu))
 		return -EINVAL;
+	kvm_lapic_settle(vcpu);
+	if (vcpu->arch.lapic->has_inbox)
+		lapic_fetch(&vcpu->arch.lapic->regs);
 	lapic_get_state(&vcpu->arch.lapic->regs, state,
 			vcpu->kvm->arch.x2apic_api & KVM_X2APIC_API_USE_32BIT_IDS,
 			ktime_get_ns());
@@ -406,10 +415,14 @@ int kvm_lapic_set_state(struct kvm_vcpu *vcpu, const struct kvm_lapic_state *sta
 
 	if (!kvm_has_lapic(vcpu))
 		return -EINVAL;
+	kvm_lapic_settle(vcpu);
+	/* What has come so far makes place for what the image has. */
+	if (vcpu->arch.lapic->has_inbox)
+		lapic_fetch(&vcpu->arch.lapic->regs);
 	hrtimer_cancel(&vcpu->arch.lapic->timer);
 	fx.todo = lapic_set_state(&vcpu->arch.lapic->regs, state, ktime_get_ns());
 	fx.todo |= LAPIC_DO_TIMER | LAPIC_DO_MAP | LAPIC_DO_CHECK;
-	carry_out(vcpu, &fx);
+	kvm_lapic_carry_out(vcpu, &fx);
 	return 0;
 }
 
@@ -467,7 +480,7 @@ int kvm_lapic_end_interrupt(struct kvm_vcpu *vcpu)
 		.eoi = lapic_end_of_interrupt(&vcpu->arch.lapic->regs),
 	};
 
-	carry_out(vcpu, &fx);
+	kvm_lapic_carry_out(vcpu, &fx);
 	return fx.eoi.vector;
 }
 
@@ -572,6 +585,9 @@ void kvm_lapic_reset(struct kvm_vcpu *vcpu, bool init)
 
 	if (!apic)
 		return;
+	if (apic->has_inbox)
+		lapic_fetch(&apic->regs);
+	vcpu->arch.apic_away = apic->has_inbox && !apic->given;
 	hrtimer_cancel(&apic->timer);
 	kvm_request_take(vcpu, KVM_REQ_LAPIC_TIMER);
 	configure(vcpu, &apic->regs.config);

@@ -79,7 +79,7 @@ static bool tell(struct kvm_vcpu *vcpu, u32 token)
 /* Until the page is there, or something else comes up; in either case the guest tries again. */
 static void wait(struct kvm_vcpu *vcpu)
 {
-	kvm_pv_eoi_settle(vcpu);
+	kvm_lapic_settle(vcpu);
 	vcpu->arch.apf.waiting = true;
 	kvm_vcpu_halt(vcpu);
 	vcpu->arch.apf.waiting = false;

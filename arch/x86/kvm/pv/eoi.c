@@ -24,7 +24,7 @@ void kvm_pv_eoi_take(struct kvm_vcpu *vcpu)
 {
 	u32 word;
 
-	vcpu->arch.pv_eoi.armed = false;
+	vcpu->arch.apic_away = false;
 	kvm_srcu_lock(vcpu);
 	/* A guest whose word went away has to end its interrupt by a write. */
 	if (kvm_guest_read(vcpu, word_address(vcpu), &word, sizeof(word)))
@@ -47,7 +47,7 @@ void kvm_pv_eoi_arm(struct kvm_vcpu *vcpu)
 		return;
 	kvm_srcu_lock(vcpu);
 	if (!kvm_guest_write(vcpu, word_address(vcpu), &word, sizeof(word)))
-		vcpu->arch.pv_eoi.armed = true;
+		vcpu->arch.apic_away = true;
 }
 
 /* 0, or 1: #GP */
@@ -55,7 +55,10 @@ int kvm_pv_eoi_set_msr(struct kvm_vcpu *vcpu, u64 data)
 {
 	if (data & (sizeof(u32) - 1) & ~(u64)KVM_MSR_ENABLED)
 		return 1;
-	kvm_pv_eoi_settle(vcpu);
+	kvm_lapic_settle(vcpu);
 	vcpu->arch.pv_eoi.msr = data;
+	/* A processor that delivers interrupts by itself ends them by itself. */
+	vcpu->arch.pv_eoi.wanted = (data & KVM_MSR_ENABLED) && kvm_has_lapic(vcpu) &&
+				   !vcpu->arch.lapic->has_inbox;
 	return 0;
 }

@@ -83,14 +83,7 @@ int kvm_pv_eoi_set_msr(struct kvm_vcpu *vcpu, u64 data);
 
 static inline bool kvm_pv_eoi_wanted(struct kvm_vcpu *vcpu)
 {
-	return vcpu->arch.pv_eoi.msr & KVM_MSR_ENABLED;
-}
-
-/* What is in service, and the word, are as they would be without it. Owner, may sleep. */
-static inline void kvm_pv_eoi_settle(struct kvm_vcpu *vcpu)
-{
-	if (unlikely(vcpu->arch.pv_eoi.armed))
-		kvm_pv_eoi_take(vcpu);
+	return vcpu->arch.pv_eoi.wanted;
 }
 
 /* ---- steal_time.c ---------------------------------------------------------------------------- */
