@@ -11,6 +11,8 @@
 #define CR8_EXITING	(CPU_BASED_CR8_LOAD_EXITING | CPU_BASED_CR8_STORE_EXITING)
 
 static_assert(VMX_X2APIC_TPR == LAPIC_MSR_FIRST + LAPIC_TPR / 16);
+static_assert(VMX_X2APIC_EOI == LAPIC_MSR_FIRST + LAPIC_EOI / 16);
+static_assert(VMX_X2APIC_SELF == LAPIC_MSR_FIRST + LAPIC_SELF_IPI / 16);
 
 /* Before a vcpu is there: the page whose accesses the processor reports. */
 int vmx_apic_prepare(struct kvm *kvm)
@@ -42,11 +44,14 @@ void vmx_apic_reset(struct vcpu_vmx *vmx)
 	if (vmx_hw.apic_accesses)
 		vmcs_write(APIC_ACCESS_ADDR,
 			   page_to_phys(vmx->vcpu.kvm->arch.mmu.fixed[KVM_FIXED_APIC].page));
+	vmx_apicv_reset(vmx);
 }
 
 static void set_mode_controls(struct vcpu_vmx *vmx, u32 bits)
 {
-	u32 mask = SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES | SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
+	u32 mask = SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
+		   SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | SECONDARY_EXEC_APIC_REGISTER_VIRT |
+		   SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
 	u32 value = (vmx->controls.cpu2 & ~mask) | bits;
 
 	if (value == vmx->controls.cpu2)
@@ -55,24 +60,38 @@ static void set_mode_controls(struct vcpu_vmx *vmx, u32 bits)
 	vmcs_write(SECONDARY_VM_EXEC_CONTROL, value);
 }
 
-/* APIC base MSR: enabled or not, xAPIC or x2APIC, and where the page is. */
+/*
+ * APIC base MSR: enabled or not, xAPIC or x2APIC, and where the page is; or what keeps the processor
+ * from delivering. Registers of an xAPIC are not its to write: the model wants to know what they were.
+ */
 void vmx_apic_mode_changed(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	u64 base = vcpu->arch.apic_base;
+	bool xapic;
+	u32 bits = 0;
+
 	if (!vmx->virtual_tpr)
 		return;
 	vmx->passes_tpr = (base & MSR_IA32_APICBASE_ENABLE) && (base & X2APIC_ENABLE) &&
 			  vmx_hw.x2apic_mode;
+	xapic = vmx_hw.apic_accesses && (base & MSR_IA32_APICBASE_ENABLE) &&
+		!(base & X2APIC_ENABLE) && (base & PAGE_MASK) == LAPIC_DEFAULT_BASE;
+	if (vmx_hw.apicv) {
+		vmx->delivers = (vmx->passes_tpr || xapic) && vmx_apicv_fits(vcpu);
+		kvm_lapic_give(vcpu, vmx->delivers);
+	}
 	vmx_update_msr_intercepts(vcpu);
 
 	if (vmx->passes_tpr)
-		set_mode_controls(vmx, SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE);
-	else if (vmx_hw.apic_accesses && (base & MSR_IA32_APICBASE_ENABLE) &&
-		 !(base & X2APIC_ENABLE) && (base & PAGE_MASK) == LAPIC_DEFAULT_BASE)
-		set_mode_controls(vmx, SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES);
-	else
-		set_mode_controls(vmx, 0);
+		bits = SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
+	else if (xapic)
+		bits = SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES;
+	if (vmx->delivers)
+		bits |= SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY;
+	if (vmx->delivers && vmx->passes_tpr)
+		bits |= SECONDARY_EXEC_APIC_REGISTER_VIRT;
+	set_mode_controls(vmx, bits);
 }
 
 /* The guest writes its TPR without exits: have it come out when the first that waits could go in. */

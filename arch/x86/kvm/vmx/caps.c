@@ -37,9 +37,9 @@ static bool flexpriority = true;
 module_param(flexpriority, bool, 0444);
 MODULE_PARM_DESC(flexpriority, "the local APIC's page is one the processor knows");
 
-static bool enable_apicv;
+static bool enable_apicv = true;
 module_param(enable_apicv, bool, 0444);
-MODULE_PARM_DESC(enable_apicv, "the processor delivers interrupts by itself (not available in this version: N)");
+MODULE_PARM_DESC(enable_apicv, "the processor delivers interrupts and ends them by itself");
 
 static bool preemption_timer = true;
 module_param(preemption_timer, bool, 0444);
@@ -180,6 +180,10 @@ static int choose_first_words(struct vmx_controls *c)
 	return 0;
 }
 
+/* A number that no other processor has, to tell Bochs by. */
+#define BOCHS_REVISION	0x2b
+#define APICV_CONTROLS	(SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
+
 static int choose_second_word(struct vmx_controls *c)
 {
 	struct control_word cpu2 = {
@@ -204,6 +208,8 @@ static int choose_second_word(struct vmx_controls *c)
 	if (flexpriority && vmx_hw.tpr_shadow)
 		cpu2.optional |= SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
 				 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
+	if (flexpriority && vmx_hw.tpr_shadow && enable_apicv)
+		cpu2.optional |= APICV_CONTROLS;
 	if (vmx_ple_gap)
 		cpu2.optional |= SECONDARY_EXEC_PAUSE_LOOP_EXITING;
 	return choose_word(&cpu2, &c->cpu2);
@@ -300,8 +306,13 @@ static void choose_paging(struct vmx_controls *c)
 	/* Both are chosen when the mode of a vcpu's APIC is known; the page is in our tables. */
 	vmx_hw.apic_accesses = vmx_hw.ept && (c->cpu2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES);
 	vmx_hw.x2apic_mode = c->cpu2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
+	vmx_hw.forgets_virtual = vmx_basic_vmcs_revision_id(vmx_hw.basic) == BOCHS_REVISION;
+	/* A guest in virtual-8086 mode has its interrupts delivered by us (realmode.c). */
+	vmx_hw.apicv = vmx_hw.apic_accesses && vmx_hw.x2apic_mode && vmx_hw.unrestricted_guest &&
+		       (c->cpu & CPU_BASED_USE_MSR_BITMAPS) &&
+		       (c->cpu2 & APICV_CONTROLS) == APICV_CONTROLS;
 	c->cpu2 &= ~(SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES |
-		     SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE);
+		     SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE | APICV_CONTROLS);
 	vmx_hw.ept_ad = vmx_hw.ept && eptad && (vmx_hw.ept_caps & VMX_EPT_AD_BIT);
 	/* Switched on for a vcpu while a slot is logged. */
 	if (!vmx_hw.ept_ad)
@@ -337,7 +348,7 @@ static void settle_parameters(void)
 	unrestricted_guest = vmx_hw.unrestricted_guest;
 	preemption_timer = vmx_hw.timer;
 	flexpriority = vmx_hw.apic_accesses;
-	enable_apicv = false;
+	enable_apicv = vmx_hw.apicv;
 	nested = false;
 	allow_smaller_maxphyaddr = !vmx_hw.ept;
 	emulate_invalid_guest_state = true;

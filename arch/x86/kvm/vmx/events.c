@@ -135,6 +135,8 @@ void vmx_recover_events(struct kvm_vcpu *vcpu)
 	kvm_clear_injected(vcpu);
 	if (likely(!(vmx->vectoring & VECTORING_INFO_VALID_MASK)))
 		return;
+	if (unlikely(vmx_hw.forgets_virtual))
+		vmx_apicv_name_event(vmx);
 	vcpu->arch.delivery_cut = true;
 	requeue(vmx, vmx->vectoring, ours);
 	kvm_request(vcpu, KVM_REQ_EVENT);

@@ -312,6 +312,10 @@ static int handle_rare(struct kvm_vcpu *vcpu, u32 reason)
 		return handle_dr(vcpu);
 	case EXIT_REASON_APIC_ACCESS:
 		return vmx_handle_apic_access(vcpu);
+	case EXIT_REASON_APIC_WRITE:
+		return vmx_handle_apic_write(vcpu);
+	case EXIT_REASON_EOI_INDUCED:
+		return vmx_handle_eoi(vcpu);
 	case EXIT_REASON_TPR_BELOW_THRESHOLD:
 		kvm_request(vcpu, KVM_REQ_EVENT);
 		return 1;

@@ -172,6 +172,8 @@ static enum kvm_entry_result vmx_enter(struct kvm_vcpu *vcpu, bool must_exit_at_
 		vmx->exit_reason = EXIT_REASON_UNDEFINED;
 		return KVM_ENTRY_EXITED;
 	}
+	if (vmx->delivers && !vcpu->arch.apic_away)
+		vmx_apicv_hand_over(vmx);
 	refresh_host(vmx);
 	fill_vmcs(vcpu, vmx);
 	if (unlikely(vcpu->arch.rflags & X86_EFLAGS_TF))

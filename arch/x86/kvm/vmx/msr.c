@@ -12,6 +12,7 @@
 
 #include "vmx.h"
 #include "../cpu/cpuid.h"
+#include "../irqchip/irqchip.h"
 
 unsigned long *vmx_msr_bitmap_default;
 
@@ -107,6 +108,21 @@ static bool passes_l1d_flush(struct kvm_vcpu *vcpu)
 }
 
 /*
+ * What the processor does of an x2APIC: the TPR, or nearly all reads, and the ends of interrupts. It
+ * would also do reads of registers that do not exist.
+ */
+static void pass_x2apic(struct vcpu_vmx *vmx)
+{
+	bool open = vmx->passes_tpr && vmx->delivers;
+	u32 msr;
+
+	for (msr = LAPIC_MSR_FIRST; vmx_hw.apicv && msr <= VMX_X2APIC_SELF; msr++)
+		pass(vmx, msr, open && kvm_lapic_reads_page(&vmx->vcpu, msr),
+		     open && (msr == VMX_X2APIC_EOI || msr == VMX_X2APIC_SELF));
+	pass(vmx, VMX_X2APIC_TPR, vmx->passes_tpr, vmx->passes_tpr);
+}
+
+/*
  * The bitmap anew: the guest's CPUID, its use of SPEC_CTRL, the mode of its APIC or userspace's filter
  * has changed. Without memory for a bitmap of its own the vcpu goes on with an exit for each access.
  */
@@ -135,7 +151,7 @@ void vmx_update_msr_intercepts(struct kvm_vcpu *vcpu)
 	pass(vmx, MSR_IA32_PRED_CMD, false, ibpb);
 	pass(vmx, MSR_IA32_FLUSH_CMD, false, l1d);
 	pass(vmx, MSR_IA32_SPEC_CTRL, vmx->spec_ctrl_used, vmx->spec_ctrl_used);
-	pass(vmx, VMX_X2APIC_TPR, vmx->passes_tpr, vmx->passes_tpr);
+	pass_x2apic(vmx);
 	vmx->entry.spec_open = vmx->spec_ctrl_used;
 }
 

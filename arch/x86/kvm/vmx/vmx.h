@@ -11,6 +11,7 @@
 #include <linux/kvm_host.h>
 
 #include "../x86.h"
+#include "../irqchip/lapic_regs.h"
 #include "entry_args.h"
 #include "vmcs.h"
 
@@ -77,8 +78,12 @@ struct vcpu_vmx {
 	unsigned long hw_rip, hw_rsp, hw_rflags;
 	const u8 *virtual_tpr;		/* in the local APIC's page; NULL: CR8 exits */
 	u8 tpr_threshold;
+	bool delivers;			/* the processor, what the local APIC has (apicv.c) */
+	u64 eoi_exits[4];
 	unsigned long cr4_owned;	/* bits that the guest changes without an exit */
 	bool pdptrs_changed;		/* arch.mmu.pdptrs are newer than the VMCS */
+
+	struct lapic_inbox inbox;	/* with vmx_hw.apicv; common code's */
 
 	bool pml_on;			/* page-modification logging (pml.c) */
 	u16 pml_start;			/* first index to be filled, as the VMCS has it */
@@ -119,6 +124,8 @@ struct vmx_features {
 	u64 ept_caps, vpid_caps;
 	bool ept, ept_ad, pml, unrestricted_guest, vpid, virtual_nmis, timer, msr_bitmaps;
 	bool load_efer, load_pat, tpr_shadow, apic_accesses, x2apic_mode;
+	bool apicv;			/* delivers interrupts */
+	bool forgets_virtual;		/* vectoring information leaves those out */
 	int ept_levels;
 	u8 timer_shift;			/* TSC ticks of a timer tick, as a power of two */
 	u32 timer_period;		/* armed at every entry */
@@ -187,6 +194,15 @@ void vmx_pml_drain(struct vcpu_vmx *vmx);
 int vmx_handle_pml_full(struct kvm_vcpu *vcpu);
 void vmx_pml_free(struct vcpu_vmx *vmx);
 
+/* ---- apicv.c: interrupts that the processor delivers ---------------------------------------------------- */
+
+void vmx_apicv_reset(struct vcpu_vmx *vmx);
+bool vmx_apicv_fits(struct kvm_vcpu *vcpu);	/* the APIC's mode and what userspace wants allow it */
+void vmx_apicv_hand_over(struct vcpu_vmx *vmx);	/* interrupts off */
+void vmx_apicv_name_event(struct vcpu_vmx *vmx);
+int vmx_handle_eoi(struct kvm_vcpu *vcpu);
+int vmx_handle_apic_write(struct kvm_vcpu *vcpu);
+
 /* ---- segments.c -------------------------------------------------------------------------------------------- */
 
 void vmx_read_segment(struct kvm_vcpu *vcpu, enum kvm_seg seg, struct emu_segment *s);
@@ -238,6 +254,8 @@ extern unsigned long *vmx_msr_bitmap_default;
 void vmx_msr_bitmap_destroy(struct vcpu_vmx *vmx);
 void vmx_update_msr_intercepts(struct kvm_vcpu *vcpu);
 #define VMX_X2APIC_TPR	0x808		/* passed on as passes_tpr says */
+#define VMX_X2APIC_EOI	0x80b		/* these as delivers says */
+#define VMX_X2APIC_SELF	0x83f
 int vmx_get_msr(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host);
 int vmx_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host);
 bool vmx_has_msr(u32 index);

@@ -165,6 +165,17 @@ static void check_idle(struct guest *g)
 	check_equal(*eoi_word(g), 0);
 }
 
+/* A processor that delivers interrupts by itself ends them by itself, too, and wants them written. */
+static void check_ends(struct guest *g, uint32_t written, uint32_t silent)
+{
+	if (processor_delivers()) {
+		written += silent;
+		silent = 0;
+	}
+	check_equal(state_of(g)->written, written);
+	check_equal(state_of(g)->silent, silent);
+}
+
 static void offered(void)
 {
 	int kvm = open_kvm();
@@ -202,9 +213,12 @@ static void msr_values(void)
 /* Every interrupt is ended by the word, which saves an exit each. */
 static void silent(void)
 {
-	struct guest *g = eoi_guest(false);
+	struct guest *g;
 	uint64_t before, with, without;
 
+	if (processor_delivers())
+		skip("the processor ends interrupts without exits");
+	g = eoi_guest(false);
 	before = vcpu_stat(g->vcpu, "exits");
 	do_task(g, eoi_rounds, ROUNDS);
 	without = vcpu_stat(g->vcpu, "exits") - before;
@@ -236,8 +250,7 @@ static void one_waits(void)
 		do_task(g, eoi_two, 0);
 		check_equal(state_of(g)->low, i);
 		check_equal(state_of(g)->high, i);
-		check_equal(state_of(g)->written, i);
-		check_equal(state_of(g)->silent, i);
+		check_ends(g, i, i);
 		check_idle(g);
 	}
 }
@@ -265,7 +278,7 @@ static void nested(void)
 	check_equal(state_of(g)->low, 20);
 	check_equal(state_of(g)->high, 20);
 	check_equal(state_of(g)->written + state_of(g)->silent, 40);
-	check(state_of(g)->silent >= 20);
+	check(processor_delivers() || state_of(g)->silent >= 20);
 	check_idle(g);
 }
 
@@ -286,9 +299,10 @@ static void saved_in_handler(void)
 	check_equal(state_of(g)->written + state_of(g)->silent, 1);
 	check_idle(g);
 	state_of(g)->exits = 0;
+	state_of(g)->written = 0;
 	state_of(g)->silent = 0;
 	do_task(g, eoi_rounds, 10);
-	check_equal(state_of(g)->silent, 10);
+	check_ends(g, 0, 10);
 	check_idle(g);
 }
 

@@ -246,16 +246,24 @@ bool host_is_tcg(void)
 	return !memcmp(signature, "TCGTCGTCGTCG", sizeof(signature));
 }
 
-bool module_parameter_off(const char *path)
+/* The first letter, or the one given for a module that is not loaded. */
+static char parameter(const char *path, char missing)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char value = 'Y';
+	char value;
 
 	if (fd < 0)
-		return false;
+		return missing;
 	if (read(fd, &value, 1) != 1)
-		value = 'Y';
+		value = missing;
 	close(fd);
+	return value;
+}
+
+bool module_parameter_off(const char *path)
+{
+	char value = parameter(path, 'Y');
+
 	return value == 'N' || value == '0';
 }
 
@@ -263,6 +271,11 @@ bool nested_paging(void)
 {
 	return !module_parameter_off("/sys/module/kvm_amd/parameters/npt") &&
 	       !module_parameter_off("/sys/module/kvm_intel/parameters/ept");
+}
+
+bool processor_delivers(void)
+{
+	return parameter("/sys/module/kvm_intel/parameters/enable_apicv", 'N') == 'Y';
 }
 
 void in_child(void (*body)(void *data), void *data)

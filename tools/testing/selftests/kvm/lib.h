@@ -101,6 +101,8 @@ bool host_is_tcg(void);
 bool module_parameter_off(const char *path);
 /* The loaded module uses nested paging (and not shadow page tables). */
 bool nested_paging(void);
+/* ... lets the processor deliver and end the interrupts of local APICs. */
+bool processor_delivers(void);
 /* Runs the body in a child process and checks that it ends with status 0. */
 void in_child(void (*body)(void *data), void *data);
 
