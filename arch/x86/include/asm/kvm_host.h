@@ -599,6 +599,8 @@ struct kvm_x86_ops {
 	void (*update_cr8_intercept)(struct kvm_vcpu *vcpu);	/* arch.tpr_blocks, or by what */
 	/* arch.apic_base, or what else decides what of the APIC is the processor's; or NULL */
 	void (*apic_mode_changed)(struct kvm_vcpu *vcpu);
+	/* There is news in the inbox of a local APIC that the processor fetches from. Anybody. */
+	void (*notify_posted)(struct kvm_vcpu *vcpu);
 
 	/* translations */
 	void (*flush_tlb_all)(struct kvm_vcpu *vcpu);	/* all this vcpu may have cached, guest-physical too */

@@ -42,6 +42,7 @@ struct apic_msg {
 	u8 to;			/* enum apic_msg_to */
 	bool logical;
 	bool level;		/* level-triggered */
+	bool watched;		/* its sender waits for its end although it is an edge */
 	bool assert;		/* a level-triggered message that does not assert says nothing */
 	bool dest8;
 };
@@ -54,6 +55,11 @@ struct apic_msg {
 bool apic_msg_from_msi(struct apic_msg *msg, u64 address, u32 data, unsigned int flags);
 void apic_msg_from_redirection(struct apic_msg *msg, u64 entry, bool dest8);
 void apic_msg_from_icr(struct apic_msg *msg, u32 low, u32 dest, bool x2apic);
+
+static inline bool apic_msg_watched(const struct apic_msg *msg)
+{
+	return msg->level || msg->watched;
+}
 
 /* Needs a vector, and goes through the IRR of who receives it. */
 static inline bool apic_msg_has_vector(const struct apic_msg *msg)

@@ -142,8 +142,10 @@ PIC_DEVICE(pic_elcr)
 static int ioapic_send(void *ctx, unsigned int pin, const struct apic_msg *msg)
 {
 	struct kvm_irqchips *chips = ctx;
+	struct apic_msg copy = *msg;
 
-	return kvm_lapic_send(chips->kvm, NULL, msg);
+	copy.watched = kvm_pit_waits(chips->kvm);
+	return kvm_lapic_send(chips->kvm, NULL, &copy);
 }
 
 int kvm_ioapic_line(struct kvm *kvm, unsigned int pin, unsigned int source, bool level)

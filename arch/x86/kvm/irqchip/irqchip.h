@@ -23,6 +23,7 @@ struct kvm_lapic {
 	unsigned long signals;		/* KVM_LAPIC_*, set by anybody, atomic */
 	u8 sipi_vector;			/* valid with KVM_LAPIC_STARTUP */
 	bool has_inbox;			/* the processor could deliver interrupts by itself */
+	bool posted;			/* and fetches them from the inbox */
 	bool given;			/* and does while it runs the guest (lapic_hw.c) */
 };
 
@@ -101,11 +102,17 @@ struct kvm_lapic_handover {
 	u64 eoi_exits[4];		/* by vector: somebody waits for its end */
 };
 
-/* Vectors are accepted in @inbox from now on; nobody sends yet. */
-void kvm_lapic_divert(struct kvm_vcpu *vcpu, struct lapic_inbox *inbox);
+/*
+ * Vectors are accepted in @inbox from now on; nobody sends yet. With @posted the vendor is told of
+ * those whose end nobody waits for, instead of a request and a kick.
+ */
+void kvm_lapic_divert(struct kvm_vcpu *vcpu, struct lapic_inbox *inbox, bool posted);
 /* From the next entry on the processor does, or does not, deliver what waits. */
 void kvm_lapic_give(struct kvm_vcpu *vcpu, bool given);
-/* Right before an entry of a vcpu whose APIC is given, unless it is away already. Any context. */
+/*
+ * Right before an entry of a vcpu whose APIC is given, unless it is away already with no news in the
+ * inbox. Any context.
+ */
 void kvm_lapic_hand_over(struct kvm_vcpu *vcpu, struct kvm_lapic_handover *handover);
 /* The processor tells of the end of an interrupt, or of a write to a register. */
 void kvm_lapic_hw_ended(struct kvm_vcpu *vcpu, u8 vector);

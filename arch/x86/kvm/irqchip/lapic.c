@@ -100,7 +100,14 @@ static int deliver(struct kvm_vcpu *vcpu, const struct apic_msg *msg)
 		smp_wmb();	/* the vector before the bit that says it is there */
 		set_bit(KVM_LAPIC_STARTUP, &apic->signals);
 		break;
+	case LAPIC_JOINED:
+		return 1;
 	case LAPIC_QUEUED:
+		if (apic->posted && !apic_msg_watched(msg)) {
+			kvm_x86_ops.notify_posted(vcpu);
+			return 1;
+		}
+		break;
 	case LAPIC_GOT_EXTINT:
 		break;
 	default:

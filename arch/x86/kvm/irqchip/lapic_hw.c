@@ -12,12 +12,13 @@
 #include "../x86.h"
 #include "../pv/pv.h"
 
-void kvm_lapic_divert(struct kvm_vcpu *vcpu, struct lapic_inbox *inbox)
+void kvm_lapic_divert(struct kvm_vcpu *vcpu, struct lapic_inbox *inbox, bool posted)
 {
 	struct kvm_lapic *apic = vcpu->arch.lapic;
 
 	lapic_divert(&apic->regs, inbox);
 	apic->has_inbox = true;
+	apic->posted = posted;
 	vcpu->arch.apic_away = true;
 }
 EXPORT_SYMBOL_GPL(kvm_lapic_divert);
@@ -65,6 +66,7 @@ void kvm_lapic_hand_over(struct kvm_vcpu *vcpu, struct kvm_lapic_handover *hando
 	u32 tmr = LAPIC_TMR;
 	unsigned int i;
 
+	kvm_lapic_settle(vcpu);
 	lapic_fetch(l);
 	lapic_give(l);
 	handover->requested = max(lapic_highest_requested(l), 0);

@@ -231,24 +231,42 @@ struct lapic_eoi lapic_ended(struct lapic_regs *l, u8 vector)
 
 void lapic_divert(struct lapic_regs *l, struct lapic_inbox *inbox)
 {
-	l->incoming = inbox->bits;
-	l->incoming_words = &inbox->words;
+	l->inbox = inbox;
 }
 
-/* Who sets a bit after its word was emptied finds the word's own bit cleared, and sets it. */
-u32 lapic_fetch(struct lapic_regs *l)
+/* By anybody. Who sees no news has set its bit before the owner empties the words. */
+static enum lapic_result put_into(u32 *bits, u32 *news, u8 vector)
 {
-	u32 words = apic_read_once(*l->incoming_words) & LAPIC_ALL_WORDS, rest, irr;
-	int word;
+	if (apic_test_and_set(vector % 32, &bits[vector / 32]))
+		return LAPIC_COALESCED;
+	if (apic_read_once(*news) & LAPIC_INBOX_NEWS)
+		return LAPIC_JOINED;
+	return apic_test_and_set(LAPIC_INBOX_NEWS_BIT, news) ? LAPIC_JOINED : LAPIC_QUEUED;
+}
 
-	for (rest = words; rest; rest &= ~(1u << word)) {
-		word = apic_highest_bit(rest);
-		apic_test_and_clear(word, l->incoming_words);
+/* News goes first: a bit that is set after its word was emptied comes with news of its own. */
+static u32 empty(struct lapic_regs *l, u32 *bits, u32 *news)
+{
+	u32 words = 0, word, irr;
+
+	if (!(apic_read_once(*news) & LAPIC_INBOX_NEWS))
+		return 0;
+	apic_test_and_clear(LAPIC_INBOX_NEWS_BIT, news);
+	for (word = 0; word < VECTOR_WORDS; word++) {
+		if (!apic_read_once(bits[word]))
+			continue;
 		irr = LAPIC_IRR + word * 16;
-		lapic_set_reg(l, irr, lapic_reg(l, irr) |
-				      apic_exchange(&l->incoming[word * 16 / 4], 0));
+		lapic_set_reg(l, irr, lapic_reg(l, irr) | apic_exchange(&bits[word], 0));
+		words |= 1u << word;
 	}
 	return words;
+}
+
+u32 lapic_fetch(struct lapic_regs *l)
+{
+	struct lapic_inbox *inbox = l->inbox;
+
+	return empty(l, inbox->bits, &inbox->news) | empty(l, inbox->watched, &inbox->watched_news);
 }
 
 void lapic_give(struct lapic_regs *l)
@@ -286,8 +304,9 @@ bool lapic_deliverable(const struct lapic_regs *l)
 }
 
 /* By anybody. TMR comes first: who sees the bit in IRR must see how it was triggered. */
-static enum lapic_result queue_vector(struct lapic_regs *l, u8 vector, bool level)
+static enum lapic_result queue_vector(struct lapic_regs *l, u8 vector, bool level, bool watched)
 {
+	struct lapic_inbox *inbox = l->inbox;
 	u32 word = vector / 32;
 	u32 *tmr = vector_word(l, LAPIC_TMR, word);
 	bool was_set;
@@ -297,9 +316,14 @@ static enum lapic_result queue_vector(struct lapic_regs *l, u8 vector, bool leve
 	else if (!level && vector_test(l, LAPIC_TMR, vector))
 		apic_test_and_clear(vector % 32, tmr);
 
-	was_set = apic_test_and_set(vector % 32, &l->incoming[word * 16 / 4]);
-	if (!(apic_read_once(*l->incoming_words) >> word & 1))
-		apic_test_and_set(word, l->incoming_words);
+	if (inbox && watched)
+		return put_into(inbox->watched, &inbox->watched_news, vector);
+	if (inbox)
+		return put_into(inbox->bits, &inbox->news, vector);
+
+	was_set = apic_test_and_set(vector % 32, vector_word(l, LAPIC_IRR, word));
+	if (!(apic_read_once(l->irr_words) >> word & 1))
+		apic_test_and_set(word, &l->irr_words);
 	return was_set ? LAPIC_COALESCED : LAPIC_QUEUED;
 }
 
@@ -315,16 +339,17 @@ static enum lapic_result raise_error(struct lapic_regs *l, unsigned int error)
 		apic_test_and_set(LAPIC_ESR_RECEIVE_VECTOR, pending);
 		return LAPIC_REFUSED;
 	}
-	return queue_vector(l, lvt, false);
+	return queue_vector(l, lvt, false, false);
 }
 
-static enum lapic_result accept_vector(struct lapic_regs *l, u8 vector, bool level)
+static enum lapic_result accept_vector(struct lapic_regs *l, u8 vector, bool level,
+				       bool watched)
 {
 	if (!software_enabled(l))
 		return LAPIC_REFUSED;
 	if (vector < FIRST_VECTOR)
 		return raise_error(l, LAPIC_ESR_RECEIVE_VECTOR);
-	return queue_vector(l, vector, level);
+	return queue_vector(l, vector, level, watched);
 }
 
 /* Disabled by software an APIC still answers to all but vectors: SDM 11.4.7.2. */
@@ -336,7 +361,7 @@ enum lapic_result lapic_accept(struct lapic_regs *l, const struct apic_msg *msg)
 	switch (msg->mode) {
 	case APIC_MSG_FIXED:
 	case APIC_MSG_LOWEST:
-		return accept_vector(l, msg->vector, msg->level);
+		return accept_vector(l, msg->vector, msg->level, apic_msg_watched(msg));
 	case APIC_MSG_SMI:
 		return LAPIC_GOT_SMI;
 	case APIC_MSG_NMI:
@@ -366,7 +391,7 @@ static enum lapic_result accept_local(struct lapic_regs *l, u32 lvt, u32 val)
 	if (level && val & LAPIC_LVT_REMOTE_IRR)
 		return LAPIC_COALESCED;
 
-	result = accept_vector(l, val, level);
+	result = accept_vector(l, val, level, level);
 	if (level && result != LAPIC_REFUSED && (val & LVT_VECTOR) >= FIRST_VECTOR)
 		lapic_set_reg(l, lvt, val | LAPIC_LVT_REMOTE_IRR);
 	return result;
@@ -790,8 +815,6 @@ void lapic_init(struct lapic_regs *l, void *page, const struct lapic_config *con
 	memset(l, 0, sizeof(*l));
 	l->page = page;
 	l->config = *config;
-	l->incoming = vector_word(l, LAPIC_IRR, 0);
-	l->incoming_words = &l->irr_words;
 	lapic_power_up(l);
 }
 
@@ -850,8 +873,7 @@ void lapic_get_state(const struct lapic_regs *l, struct kvm_lapic_state *state, 
 
 	memcpy(image, l->page, KVM_APIC_REG_SIZE);
 	saved.page = image;
-	saved.incoming = vector_word(&saved, LAPIC_IRR, 0);
-	saved.incoming_words = &saved.irr_words;
+	saved.inbox = NULL;
 	lapic_timer_run(&saved, ns);
 
 	image[LAPIC_APR / 4] = lapic_arbitration_priority(&saved);

@@ -9,8 +9,8 @@
  * visible to the owner's next lapic_pending(). The latter is a guess while the owner runs.
  *
  * A processor that delivers interrupts by itself is the owner of ISR, IRR, TPR and PPR while it runs
- * the guest. Then lapic_accept() sets bits of an inbox in place of IRR and irr_words, and the thread
- * moves them when the registers are its own again: see lapic_divert().
+ * the guest. Then lapic_accept() sets bits of an inbox in place of IRR, and the thread moves them when
+ * the registers are its own again: see lapic_divert().
  *
  * Times are handed in: ns is the owner's monotonic clock in nanoseconds, tsc the guest's TSC.
  */
@@ -99,6 +99,7 @@ enum lapic_result {
 	LAPIC_REFUSED,		/* nothing */
 	LAPIC_COALESCED,	/* nothing: that vector was pending already */
 	LAPIC_QUEUED,		/* in IRR: wake or kick */
+	LAPIC_JOINED,		/* in an inbox, of whose news the owner is being told already */
 	LAPIC_GOT_SMI,
 	LAPIC_GOT_NMI,
 	LAPIC_GOT_INIT,
@@ -142,12 +143,23 @@ struct lapic_config {
 	bool lint0_extint;		/* LINT0 takes the PIC's interrupts after reset */
 };
 
-/* Vectors on their way to IRR: the same words at the same distances, and a bit for each word */
+/*
+ * Vectors on their way to IRR. The first half is a posted-interrupt descriptor (SDM 3, 30.6), from which
+ * a processor may fetch at any time; news is its outstanding notification, and the other bits of that
+ * word and the next are not ours. Vectors for whose end somebody waits are in the second half: the
+ * processor is not to see them before it knows that.
+ */
 struct lapic_inbox {
-	u32 words __attribute__((aligned(8)));
-	u32 slack;
-	u32 bits[32] __attribute__((aligned(8)));
-};
+	u32 bits[8];
+	u32 news;
+	u32 destination;
+	u32 reserved[6];
+	u32 watched[8];
+	u32 watched_news;
+} __attribute__((aligned(64)));
+
+#define LAPIC_INBOX_NEWS_BIT	0
+#define LAPIC_INBOX_NEWS	(1u << LAPIC_INBOX_NEWS_BIT)
 
 struct lapic_regs {
 	struct lapic_config config;
@@ -158,8 +170,7 @@ struct lapic_regs {
 	u32 irr_slack;
 	u32 isr_words;
 
-	u32 *incoming;			/* where vectors are accepted: IRR, or an inbox's bits */
-	u32 *incoming_words;		/* and irr_words, or the inbox's */
+	struct lapic_inbox *inbox;	/* where vectors are accepted; NULL: in IRR */
 
 	bool running;			/* one-shot and periodic: counts down to expiry */
 	u64 expiry;			/* ns */

@@ -78,7 +78,8 @@ void vmx_apic_mode_changed(struct kvm_vcpu *vcpu)
 	xapic = vmx_hw.apic_accesses && (base & MSR_IA32_APICBASE_ENABLE) &&
 		!(base & X2APIC_ENABLE) && (base & PAGE_MASK) == LAPIC_DEFAULT_BASE;
 	if (vmx_hw.apicv) {
-		vmx->delivers = (vmx->passes_tpr || xapic) && vmx_apicv_fits(vcpu);
+		WRITE_ONCE(vmx->delivers, (vmx->passes_tpr || xapic) && vmx_apicv_fits(vcpu));
+		smp_mb();	/* vmx_notify_posted() */
 		kvm_lapic_give(vcpu, vmx->delivers);
 	}
 	vmx_update_msr_intercepts(vcpu);
@@ -92,6 +93,8 @@ void vmx_apic_mode_changed(struct kvm_vcpu *vcpu)
 	if (vmx->delivers && vmx->passes_tpr)
 		bits |= SECONDARY_EXEC_APIC_REGISTER_VIRT;
 	set_mode_controls(vmx, bits);
+	if (vmx_hw.posted)
+		vmx_set_pin_control(vmx, PIN_BASED_POSTED_INTR, vmx->delivers);
 }
 
 /* The guest writes its TPR without exits: have it come out when the first that waits could go in. */

@@ -7,6 +7,8 @@
  * Who owns the page when is common code's affair (irqchip/lapic_hw.c); what the processor keeps of
  * it in the VMCS is computed from the page at each handover.
  */
+#include <linux/slab.h>
+
 #include "vmx.h"
 #include "../irqchip/irqchip.h"
 
@@ -19,18 +21,36 @@ static const u32 eoi_exit_fields[] = {
 static_assert(ARRAY_SIZE(eoi_exit_fields) ==
 	      ARRAY_SIZE(((struct kvm_lapic_handover *)NULL)->eoi_exits));
 
+/* Bochs (3.0) wants a posted-interrupt descriptor to start a page. Sizes like these are aligned. */
+int vmx_apicv_create(struct vcpu_vmx *vmx)
+{
+	size_t size = vmx_hw.bochs ? PAGE_SIZE : roundup_pow_of_two(sizeof(*vmx->inbox));
+
+	if (!vmx_hw.apicv || !kvm_has_irqchip(vmx->vcpu.kvm))
+		return 0;
+	vmx->inbox = kzalloc(size, GFP_KERNEL_ACCOUNT);
+	return vmx->inbox ? 0 : -ENOMEM;
+}
+
+void vmx_apicv_destroy(struct vcpu_vmx *vmx)
+{
+	kfree(vmx->inbox);
+}
+
 /* With fresh controls, in which it is off. */
 void vmx_apicv_reset(struct vcpu_vmx *vmx)
 {
 	struct kvm_lapic *apic = vmx->vcpu.arch.lapic;
 	unsigned int i;
 
-	vmx->delivers = false;
+	WRITE_ONCE(vmx->delivers, false);
 	if (!vmx_hw.apicv)
 		return;
+	smp_mb();	/* vmx_notify_posted() */
 	if (!apic->has_inbox)
-		kvm_lapic_divert(&vmx->vcpu, &vmx->inbox);
+		kvm_lapic_divert(&vmx->vcpu, vmx->inbox, vmx_hw.posted);
 	kvm_lapic_give(&vmx->vcpu, false);
+	vmx_posted_reset(vmx);
 	vmcs_write(GUEST_INTR_STATUS, 0);
 	for (i = 0; i < ARRAY_SIZE(eoi_exit_fields); i++) {
 		vmx->eoi_exits[i] = 0;

@@ -7,6 +7,7 @@
  */
 #define pr_fmt(fmt) "kvm_intel: " fmt
 
+#include <linux/dmi.h>
 #include <linux/module.h>
 #include <asm/cpu_device_id.h>
 #include <asm/cpufeature.h>
@@ -166,6 +167,8 @@ static int choose_first_words(struct vmx_controls *c)
 
 	if (preemption_timer)
 		pin.optional |= PIN_BASED_VMX_PREEMPTION_TIMER;
+	if (enable_apicv)
+		pin.optional |= PIN_BASED_POSTED_INTR;
 	r = choose_word(&pin, &c->pin);
 	if (r)
 		return r;
@@ -180,8 +183,6 @@ static int choose_first_words(struct vmx_controls *c)
 	return 0;
 }
 
-/* A number that no other processor has, to tell Bochs by. */
-#define BOCHS_REVISION	0x2b
 #define APICV_CONTROLS	(SECONDARY_EXEC_APIC_REGISTER_VIRT | SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY)
 
 static int choose_second_word(struct vmx_controls *c)
@@ -250,6 +251,8 @@ static int choose_transitions(struct vmx_controls *c)
 	};
 	int r;
 
+	if (c->pin & PIN_BASED_POSTED_INTR)
+		exit.optional |= VM_EXIT_ACK_INTR_ON_EXIT;
 	r = choose_word(&exit, &c->exit);
 	if (r)
 		return r;
@@ -285,6 +288,14 @@ static int choose_controls(struct vmx_controls *c)
 #define EPT_EXTENTS	(VMX_EPT_EXTENT_CONTEXT_BIT | VMX_EPT_EXTENT_GLOBAL_BIT)
 #define VPID_EXTENTS	(VMX_VPID_EXTENT_SINGLE_CONTEXT_BIT | VMX_VPID_EXTENT_GLOBAL_CONTEXT_BIT)
 
+/* It takes the numbers of the processors that it emulates, so that its BIOS is all that tells. */
+static bool on_bochs(void)
+{
+	const char *version = dmi_get_system_info(DMI_BIOS_VERSION);
+
+	return version && strstarts(version, "Bochs ");
+}
+
 /* Paging controls are of use only with the ways to invalidate what they cache. */
 static void choose_paging(struct vmx_controls *c)
 {
@@ -306,7 +317,7 @@ static void choose_paging(struct vmx_controls *c)
 	/* Both are chosen when the mode of a vcpu's APIC is known; the page is in our tables. */
 	vmx_hw.apic_accesses = vmx_hw.ept && (c->cpu2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES);
 	vmx_hw.x2apic_mode = c->cpu2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
-	vmx_hw.forgets_virtual = vmx_basic_vmcs_revision_id(vmx_hw.basic) == BOCHS_REVISION;
+	vmx_hw.bochs = on_bochs();
 	/* A guest in virtual-8086 mode has its interrupts delivered by us (realmode.c). */
 	vmx_hw.apicv = vmx_hw.apic_accesses && vmx_hw.x2apic_mode && vmx_hw.unrestricted_guest &&
 		       (c->cpu & CPU_BASED_USE_MSR_BITMAPS) &&
@@ -324,6 +335,18 @@ static void choose_paging(struct vmx_controls *c)
 		c->cpu &= ~CONTROLS_OF_SHADOW_PAGING;
 	else
 		c->cpu |= CONTROLS_OF_SHADOW_PAGING;
+}
+
+/* Without an interrupt table there is no handler to call. */
+static void choose_posting(struct vmx_controls *c)
+{
+	vmx_hw.posted = vmx_hw.apicv && (c->pin & PIN_BASED_POSTED_INTR) &&
+			(c->exit & VM_EXIT_ACK_INTR_ON_EXIT) &&
+			!cpu_feature_enabled(X86_FEATURE_FRED);
+	/* The former is chosen when the processor delivers. */
+	c->pin &= ~PIN_BASED_POSTED_INTR;
+	if (!vmx_hw.posted)
+		c->exit &= ~VM_EXIT_ACK_INTR_ON_EXIT;
 }
 
 static void choose_timer(struct vmx_controls *c)
@@ -376,6 +399,7 @@ int vmx_caps_init(void)
 	if (r)
 		return r;
 	choose_paging(c);
+	choose_posting(c);
 	choose_timer(c);
 	vmx_hw.virtual_nmis = c->pin & PIN_BASED_VIRTUAL_NMIS;
 	vmx_hw.msr_bitmaps = c->cpu & CPU_BASED_USE_MSR_BITMAPS;

@@ -135,7 +135,7 @@ void vmx_recover_events(struct kvm_vcpu *vcpu)
 	kvm_clear_injected(vcpu);
 	if (likely(!(vmx->vectoring & VECTORING_INFO_VALID_MASK)))
 		return;
-	if (unlikely(vmx_hw.forgets_virtual))
+	if (unlikely(vmx_hw.bochs))
 		vmx_apicv_name_event(vmx);
 	vcpu->arch.delivery_cut = true;
 	requeue(vmx, vmx->vectoring, ours);

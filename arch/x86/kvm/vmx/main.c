@@ -172,7 +172,7 @@ static enum kvm_entry_result vmx_enter(struct kvm_vcpu *vcpu, bool must_exit_at_
 		vmx->exit_reason = EXIT_REASON_UNDEFINED;
 		return KVM_ENTRY_EXITED;
 	}
-	if (vmx->delivers && !vcpu->arch.apic_away)
+	if (vmx->delivers && (!vcpu->arch.apic_away || vmx_has_news(vmx)))
 		vmx_apicv_hand_over(vmx);
 	refresh_host(vmx);
 	fill_vmcs(vcpu, vmx);
@@ -204,7 +204,10 @@ static enum kvm_entry_result vmx_enter(struct kvm_vcpu *vcpu, bool must_exit_at_
 	return KVM_ENTRY_EXITED;
 }
 
-/* Interrupts are pending still and come by themselves; a machine check does not. */
+/*
+ * Interrupts are pending still and come by themselves, unless the processor has acknowledged them; a
+ * machine check does not.
+ */
 static void vmx_handle_host_event(struct kvm_vcpu *vcpu)
 {
 	struct pt_regs regs = {
@@ -215,6 +218,8 @@ static void vmx_handle_host_event(struct kvm_vcpu *vcpu)
 	u32 info;
 
 	if (likely(reason != EXIT_REASON_EXCEPTION_NMI)) {
+		if (reason == EXIT_REASON_EXTERNAL_INTERRUPT && vmx_hw.posted)
+			vmx_call_host_handler();
 		if (unlikely((u16)reason == EXIT_REASON_MCE_DURING_VMENTRY))
 			do_machine_check(&regs);
 		return;
@@ -249,7 +254,13 @@ static int vmx_vcpu_create(struct kvm_vcpu *vcpu)
 	/* Slots may be logged already. */
 	if (vmx_hw.pml)
 		kvm_request(vcpu, KVM_REQ_DIRTY_LOGGING);
-	return vmx_vmcs_create(to_vmx(vcpu));
+	r = vmx_apicv_create(to_vmx(vcpu));
+	if (r)
+		return r;
+	r = vmx_vmcs_create(to_vmx(vcpu));
+	if (r)
+		vmx_apicv_destroy(to_vmx(vcpu));
+	return r;
 }
 
 static void vmx_vcpu_destroy(struct kvm_vcpu *vcpu)
@@ -261,6 +272,7 @@ static void vmx_vcpu_destroy(struct kvm_vcpu *vcpu)
 	for_each_online_cpu(cpu)
 		cmpxchg(per_cpu_ptr(&vmx_last_vcpu, cpu), vmx, NULL);
 	vmx_vmcs_destroy(vmx);
+	vmx_apicv_destroy(vmx);
 }
 
 static void vmx_init_cpu_caps(void)
@@ -347,6 +359,7 @@ static const struct kvm_x86_ops vmx_ops = {
 	.update_exception_intercepts = vmx_update_exception_intercepts,
 	.update_cr8_intercept = vmx_update_tpr_threshold,
 	.apic_mode_changed = vmx_apic_mode_changed,
+	.notify_posted = vmx_notify_posted,
 
 	.flush_tlb_all = vmx_flush_tlb_all,
 	.flush_tlb_guest = vmx_flush_tlb_guest,

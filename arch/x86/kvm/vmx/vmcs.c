@@ -143,6 +143,16 @@ void vmx_vcpu_reset(struct kvm_vcpu *vcpu, bool init)
 	vmx_update_msr_intercepts(vcpu);
 }
 
+void vmx_set_pin_control(struct vcpu_vmx *vmx, u32 bit, bool on)
+{
+	u32 value = on ? vmx->controls.pin | bit : vmx->controls.pin & ~bit;
+
+	if (value == vmx->controls.pin)
+		return;
+	vmx->controls.pin = value;
+	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, value);
+}
+
 void vmx_set_cpu_control(struct vcpu_vmx *vmx, u32 bit, bool on)
 {
 	u32 value = on ? vmx->controls.cpu | bit : vmx->controls.cpu & ~bit;

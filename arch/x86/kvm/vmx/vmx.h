@@ -83,7 +83,7 @@ struct vcpu_vmx {
 	unsigned long cr4_owned;	/* bits that the guest changes without an exit */
 	bool pdptrs_changed;		/* arch.mmu.pdptrs are newer than the VMCS */
 
-	struct lapic_inbox inbox;	/* with vmx_hw.apicv; common code's */
+	struct lapic_inbox *inbox;	/* with vmx_hw.apicv and a local APIC; common code's */
 
 	bool pml_on;			/* page-modification logging (pml.c) */
 	u16 pml_start;			/* first index to be filled, as the VMCS has it */
@@ -125,7 +125,8 @@ struct vmx_features {
 	bool ept, ept_ad, pml, unrestricted_guest, vpid, virtual_nmis, timer, msr_bitmaps;
 	bool load_efer, load_pat, tpr_shadow, apic_accesses, x2apic_mode;
 	bool apicv;			/* delivers interrupts */
-	bool forgets_virtual;		/* vectoring information leaves those out */
+	bool posted;			/* fetches them by itself, and acknowledges the host's at exits */
+	bool bochs;			/* has its own mind of some details */
 	int ept_levels;
 	u8 timer_shift;			/* TSC ticks of a timer tick, as a power of two */
 	u32 timer_period;		/* armed at every entry */
@@ -159,6 +160,7 @@ void vmx_vpid_free(u16 vpid);
 int vmx_vmcs_create(struct vcpu_vmx *vmx);
 void vmx_vmcs_destroy(struct vcpu_vmx *vmx);
 void vmx_vcpu_reset(struct kvm_vcpu *vcpu, bool init);
+void vmx_set_pin_control(struct vcpu_vmx *vmx, u32 bit, bool on);
 void vmx_set_cpu_control(struct vcpu_vmx *vmx, u32 bit, bool on);
 void vmx_set_cpu2_control(struct vcpu_vmx *vmx, u32 bit, bool on);
 void vmx_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0);
@@ -196,12 +198,25 @@ void vmx_pml_free(struct vcpu_vmx *vmx);
 
 /* ---- apicv.c: interrupts that the processor delivers ---------------------------------------------------- */
 
+int vmx_apicv_create(struct vcpu_vmx *vmx);
+void vmx_apicv_destroy(struct vcpu_vmx *vmx);
 void vmx_apicv_reset(struct vcpu_vmx *vmx);
 bool vmx_apicv_fits(struct kvm_vcpu *vcpu);	/* the APIC's mode and what userspace wants allow it */
 void vmx_apicv_hand_over(struct vcpu_vmx *vmx);	/* interrupts off */
 void vmx_apicv_name_event(struct vcpu_vmx *vmx);
 int vmx_handle_eoi(struct kvm_vcpu *vcpu);
 int vmx_handle_apic_write(struct kvm_vcpu *vcpu);
+
+/* ---- posted.c: interrupts that the processor fetches ---------------------------------------------------- */
+
+void vmx_posted_reset(struct vcpu_vmx *vmx);
+void vmx_notify_posted(struct kvm_vcpu *vcpu);
+void vmx_call_host_handler(void);
+
+static inline bool vmx_has_news(struct vcpu_vmx *vmx)
+{
+	return READ_ONCE(vmx->inbox->news) & LAPIC_INBOX_NEWS;
+}
 
 /* ---- segments.c -------------------------------------------------------------------------------------------- */
 

@@ -32,12 +32,15 @@ static void test_inbox(void)
 	CHECK(apic_send(&a, 0x41, false) == LAPIC_QUEUED);
 	CHECK(apic_send(&a, 0x41, false) == LAPIC_COALESCED);
 	CHECK(apic_send(&a, 0x43, true) == LAPIC_QUEUED);
-	CHECK(apic_send(&a, 0xf0, false) == LAPIC_QUEUED);
+	CHECK(apic_send(&a, 0x43, true) == LAPIC_COALESCED);
+	CHECK(apic_send(&a, 0xf0, false) == LAPIC_JOINED);
+	CHECK(inbox.bits[2] == 1u << 1 && inbox.bits[7] == 1u << 16 && inbox.news == 1);
+	CHECK(inbox.watched[2] == 1u << 3 && inbox.watched_news == 1);
 	CHECK(lapic_highest_requested(&a.regs) == -1 && lapic_pending(&a.regs) == -1);
 	CHECK(lapic_level_triggered(&a.regs, 0x43));
 
 	CHECK(lapic_fetch(&a.regs) == ((1u << 2) | (1u << 7)));
-	CHECK(lapic_fetch(&a.regs) == 0);
+	CHECK(lapic_fetch(&a.regs) == 0 && !inbox.news && !inbox.watched_news);
 	CHECK(lapic_highest_requested(&a.regs) == 0xf0);
 	CHECK(*word_of(LAPIC_IRR, 0x41) == ((1u << 1) | (1u << 3)));
 	lapic_reclaim(&a.regs, (1u << 2) | (1u << 7));
@@ -45,6 +48,25 @@ static void test_inbox(void)
 	lapic_acknowledge(&a.regs, 0xf0);
 	lapic_end_of_interrupt(&a.regs);
 	CHECK(lapic_pending(&a.regs) == 0x43);
+}
+
+/* The end of an edge is waited for, too; what else is in the words of the descriptor stays. */
+static void test_watched(void)
+{
+	struct apic_msg msg = { .vector = 0x52, .assert = true, .watched = true };
+
+	fresh();
+	inbox.news = 0xf20002;
+	inbox.destination = 7;
+	CHECK(lapic_accept(&a.regs, &msg) == LAPIC_QUEUED);
+	CHECK(!inbox.bits[2] && !(inbox.news & LAPIC_INBOX_NEWS));
+	CHECK(apic_send(&a, 0x52, false) == LAPIC_QUEUED && inbox.news == 0xf20003);
+	CHECK(lapic_fetch(&a.regs) == 1u << 2);
+	CHECK(*word_of(LAPIC_IRR, 0x52) == 1u << 18);
+	CHECK(inbox.news == 0xf20002 && inbox.destination == 7);
+	/* Without news nobody looks: its sender is not done. */
+	inbox.bits[3] = 1;
+	CHECK(!lapic_fetch(&a.regs) && inbox.bits[3] == 1);
 }
 
 /* What waits is the processor's to deliver, and what it did shows when the registers come back. */
@@ -90,7 +112,7 @@ static void test_image(void)
 	apic_poke(&a, LAPIC_TIMER_INITIAL, 1000);
 	lapic_get_state(&a.regs, &image, true, a.now + 2000);
 	CHECK(image.regs[LAPIC_IRR + 0x71 / 32 * 16 + 0x71 % 32 / 8] == 1 << 0x71 % 8);
-	CHECK(!inbox.words && lapic_highest_requested(&a.regs) == -1);
+	CHECK(!inbox.news && lapic_highest_requested(&a.regs) == -1);
 }
 
 /* Reads that are those of memory, and the registers of which that is not true, or that are none. */
@@ -114,6 +136,7 @@ static void test_msrs(void)
 void test_delivery(void)
 {
 	test_inbox();
+	test_watched();
 	test_given();
 	test_image();
 	test_msrs();

@@ -261,8 +261,8 @@ static void *sender(void *arg)
 	u32 number = (u32)(uintptr_t)arg, i;
 
 	for (i = 0; i < MESSAGES; i++)
-		queued[number] += apic_send(&shared, 32 + (i * 7 % 70) * SENDERS + number, i & 1) ==
-				  LAPIC_QUEUED;
+		queued[number] += apic_send(&shared, 32 + (i * 7 % 70) * SENDERS + number, i & 1) !=
+				  LAPIC_COALESCED;
 	__atomic_fetch_add(&finished, 1, __ATOMIC_SEQ_CST);
 	return NULL;
 }
