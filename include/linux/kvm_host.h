@@ -20,6 +20,7 @@
 #include <linux/ftrace.h>
 #include <linux/instrumentation.h>
 #include <linux/interval_tree.h>
+#include <linux/irqbypass.h>
 #include <linux/irqflags.h>
 #include <linux/kvm.h>
 #include <linux/kvm_types.h>
@@ -402,6 +403,8 @@ struct kvm {
 	spinlock_t irqfds_lock;		/* taken under an eventfd's lock */
 	struct list_head irqfds;		/* irqfds_lock */
 	bool irqfds_used;			/* there has been one; kvm->lock */
+	struct mutex bypass_lock;
+	struct list_head bypasses;		/* irq_bypass.c; bypass_lock */
 	struct mutex resampler_lock;
 	struct list_head resamplers;		/* resampler_lock */
 
@@ -739,5 +742,14 @@ bool kvm_arch_can_resample(struct kvm *kvm);
 int kvm_arch_route_resolve(struct kvm *kvm, struct kvm_irq_route *route);
 /* Readers may see other routes or other ack notifiers from now on. */
 void kvm_arch_routing_changed(struct kvm *kvm);
+
+/*
+ * An interrupt of a device that signals an irqfd of this GSI may reach a vcpu past the host. Update
+ * comes when the two meet and after changes of routes, end when they part.
+ */
+void kvm_irq_bypass_update(struct kvm *kvm);	/* destinations have changed */
+bool kvm_arch_can_bypass(struct kvm *kvm);
+void kvm_arch_bypass_update(struct kvm *kvm, int host_irq, u32 gsi);
+void kvm_arch_bypass_end(struct kvm *kvm, int host_irq, u32 gsi);
 
 #endif

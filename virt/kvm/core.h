@@ -43,6 +43,19 @@ void kvm_ioeventfds_destroy(struct kvm *kvm);
 /* irq_routing.c */
 void kvm_irq_routing_destroy(struct kvm *kvm);
 
+/* irq_bypass.c */
+struct kvm_irq_bypass {
+	struct irq_bypass_consumer consumer;
+	bool registered;
+	struct kvm *kvm;
+	u32 gsi;
+	int host_irq;			/* while on kvm->bypasses */
+	struct list_head list;
+};
+
+void kvm_irq_bypass_register(struct kvm_irq_bypass *bypass, struct kvm *kvm, u32 gsi, void *token);
+void kvm_irq_bypass_unregister(struct kvm_irq_bypass *bypass);
+
 /* irqfd.c */
 int kvm_irqfd_module_init(void);
 void kvm_irqfd_module_exit(void);

@@ -296,6 +296,7 @@ int kvm_irq_routing_set(struct kvm *kvm, const struct kvm_irq_routing_entry *ent
 	old = rcu_replace_pointer(kvm->irq_routes, routes, lockdep_is_held(&kvm->irq_lock));
 	mutex_unlock(&kvm->irq_lock);
 	kvm_arch_routing_changed(kvm);
+	kvm_irq_bypass_update(kvm);
 	if (old)
 		synchronize_srcu_expedited(&kvm->srcu);
 	kvfree(old);

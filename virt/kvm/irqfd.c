@@ -8,8 +8,8 @@
  * With resampling the line stays high until the guest acknowledges the interrupt; then the line
  * goes down, and the resamplefd is signalled so that a device that still wants service asks again.
  *
- * An interrupt of an assigned device comes this way too, by the eventfd of VFIO. There is no consumer
- * of irqbypass: it could only hand over to posted interrupts, which no backend here uses (avic=0).
+ * An interrupt of an assigned device comes this way too, by the eventfd of VFIO, unless it is sent past
+ * the host (irq_bypass.c).
  *
  * The end of an irqfd has one owner, whoever takes it off kvm->irqfds: a deassignment, the VM's
  * end, or the eventfd's last close. The latter happens under the eventfd's lock, so a work item
@@ -42,6 +42,7 @@ struct irqfd {
 	struct work_struct inject;
 	struct work_struct shutdown;
 
+	struct kvm_irq_bypass bypass;
 	struct resampler *resampler;	/* or NULL */
 	struct eventfd_ctx *resamplefd;
 	struct list_head resampler_link;
@@ -200,6 +201,7 @@ static void irqfd_shutdown(struct irqfd *irqfd)
 {
 	u64 count;
 
+	kvm_irq_bypass_unregister(&irqfd->bypass);
 	eventfd_ctx_remove_wait_queue(irqfd->eventfd, &irqfd->wait, &count);
 	/* A signal that came before the end is delivered. */
 	if (cancel_work_sync(&irqfd->inject))
@@ -301,6 +303,7 @@ static int assign_locked(struct kvm *kvm, const struct kvm_irqfd *args, struct f
 	/* From here on signals arrive; one may be there already. */
 	if (vfs_poll(file, &irqfd->poll) & EPOLLIN)
 		queue_work(irqfd_wq, &irqfd->inject);
+	kvm_irq_bypass_register(&irqfd->bypass, kvm, irqfd->gsi, irqfd->eventfd);
 	return 0;
 
 err:

@@ -33,6 +33,8 @@ static void vm_init_fields(struct kvm *kvm)
 	mutex_init(&kvm->irq_lock);
 	spin_lock_init(&kvm->irqfds_lock);
 	INIT_LIST_HEAD(&kvm->irqfds);
+	mutex_init(&kvm->bypass_lock);
+	INIT_LIST_HEAD(&kvm->bypasses);
 	mutex_init(&kvm->resampler_lock);
 	INIT_LIST_HEAD(&kvm->resamplers);
 	INIT_LIST_HEAD(&kvm->vm_list);

@@ -463,6 +463,7 @@ struct kvm_arch {
 	bool triple_fault_event;
 	bool platform_info_hidden;	/* KVM_CAP_MSR_PLATFORM_INFO: the guest must not read it */
 	u32 bsp_vcpu_id;
+	bool devices_post;		/* some have, past the host; the vendor's, under bypass_lock */
 
 	/* Interrupt controllers (irqchip/). The mode is set once, under kvm->lock, before any vcpu. */
 	enum kvm_irqchip_mode irqchip_mode;
@@ -601,6 +602,8 @@ struct kvm_x86_ops {
 	void (*apic_mode_changed)(struct kvm_vcpu *vcpu);
 	/* There is news in the inbox of a local APIC that the processor fetches from. Anybody. */
 	void (*notify_posted)(struct kvm_vcpu *vcpu);
+	/* With kvm_hw.posts_devices: an interrupt of the host goes to the vcpu; NULL: or to the host again. */
+	void (*post_device)(struct kvm *kvm, int host_irq, struct kvm_vcpu *vcpu, u8 vector);
 
 	/* translations */
 	void (*flush_tlb_all)(struct kvm_vcpu *vcpu);	/* all this vcpu may have cached, guest-physical too */
@@ -639,6 +642,7 @@ struct kvm_x86_hw {
 	bool npt;			/* two-dimensional paging in use */
 	bool has_decode_assists;
 	bool nrips;
+	bool posts_devices;		/* interrupts of devices may go to vcpus past the host */
 	int max_tdp_level;
 	int max_huge_level;		/* KVM_MAX_HUGE_LEVEL, or less */
 	u8 host_phys_bits;

@@ -155,6 +155,8 @@ int kvm_pic_take(struct kvm *kvm);
 int kvm_pic_line(struct kvm *kvm, unsigned int line, unsigned int source, bool level);
 void kvm_ioapic_retry(struct kvm *kvm);	/* deliver what waits: local APICs have changed */
 int kvm_ioapic_line(struct kvm *kvm, unsigned int pin, unsigned int source, bool level);
+/* What a route sends as a message; false: it sends none. */
+bool kvm_msi_decode(struct kvm *kvm, const struct kvm_irq_route *route, struct apic_msg *msg);
 /* Split: does a pin of userspace's IOAPIC wait for the end of this vector's interrupts? */
 bool kvm_userspace_pin_has(struct kvm_vcpu *vcpu, u8 vector);
 /* An APIC has ended a level-triggered interrupt. */

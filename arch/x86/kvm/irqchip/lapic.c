@@ -73,6 +73,7 @@ void kvm_lapic_update_map(struct kvm *kvm)
 	mutex_unlock(&kvm->arch.apic_map_lock);
 	/* Interrupts that found nobody may find somebody now. */
 	kvm_ioapic_retry(kvm);
+	kvm_irq_bypass_update(kvm);
 }
 
 /* ---- messages ------------------------------------------------------------------------------------- */

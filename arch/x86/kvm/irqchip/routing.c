@@ -23,17 +23,23 @@ static int deliver_ioapic(struct kvm *kvm, const struct kvm_irq_route *route, un
 	return kvm_ioapic_line(kvm, route->entry.u.irqchip.pin, source, level);
 }
 
-/* An MSI as a device writes it. */
-static int msi_send(struct kvm *kvm, u64 address, u32 data)
+static bool msi_decode(struct kvm *kvm, u64 address, u32 data, struct apic_msg *msg)
 {
 	unsigned int flags = 0;
-	struct apic_msg msg;
 
 	if (kvm->arch.x2apic_api & KVM_X2APIC_API_USE_32BIT_IDS)
 		flags |= APIC_MSI_DEST32;
 	if (kvm->arch.x2apic_api & KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
 		flags |= APIC_MSI_NO_DEST8;
-	if (!apic_msg_from_msi(&msg, address, data, flags))
+	return apic_msg_from_msi(msg, address, data, flags);
+}
+
+/* An MSI as a device writes it. */
+static int msi_send(struct kvm *kvm, u64 address, u32 data)
+{
+	struct apic_msg msg;
+
+	if (!msi_decode(kvm, address, data, &msg))
 		return -1;
 	/* A message that nobody listens to is not an error of its sender's. */
 	return max(kvm_lapic_send(kvm, NULL, &msg), 0);
@@ -42,6 +48,12 @@ static int msi_send(struct kvm *kvm, u64 address, u32 data)
 static u64 msi_address(const struct kvm_irq_route *route)
 {
 	return (u64)route->entry.u.msi.address_hi << 32 | route->entry.u.msi.address_lo;
+}
+
+bool kvm_msi_decode(struct kvm *kvm, const struct kvm_irq_route *route, struct apic_msg *msg)
+{
+	return route->entry.type == KVM_IRQ_ROUTING_MSI &&
+	       msi_decode(kvm, msi_address(route), route->entry.u.msi.data, msg);
 }
 
 /* An MSI is sent when the line rises. */

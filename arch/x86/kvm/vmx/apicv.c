@@ -28,6 +28,7 @@ int vmx_apicv_create(struct vcpu_vmx *vmx)
 
 	if (!vmx_hw.apicv || !kvm_has_irqchip(vmx->vcpu.kvm))
 		return 0;
+	vmx->waits_on = -1;
 	vmx->inbox = kzalloc(size, GFP_KERNEL_ACCOUNT);
 	return vmx->inbox ? 0 : -ENOMEM;
 }

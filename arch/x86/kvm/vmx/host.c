@@ -374,6 +374,9 @@ void vmx_prepare_entry(struct kvm_vcpu *vcpu)
 
 	if (unlikely(!vmx->host_saved))
 		save_host(vmx);
+	/* A device has posted: an APIC that the processor does not deliver for is the model's. */
+	if (vmx_hw.posted && !vmx->delivers && vmx->inbox && unlikely(vmx_has_news(vmx)))
+		kvm_request(vcpu, KVM_REQ_EVENT);
 }
 
 /* The vcpu is put; preemption off. */

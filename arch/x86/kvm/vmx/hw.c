@@ -134,6 +134,7 @@ int vmx_cpu_enable(void)
 
 void vmx_cpu_disable(void)
 {
+	vmx_posted_cpu_disable();
 	clear_all_here();
 	vmx_vmxoff();
 	cr4_clear_bits(X86_CR4_VMXE);
@@ -247,6 +248,7 @@ int vmx_hw_setup(void)
 	kvm_hw.max_tdp_level = vmx_hw.ept_levels;
 	kvm_hw.nrips = true;
 	kvm_hw.has_decode_assists = false;
+	vmx_posted_setup();
 	set_bit(0, vpids);
 	cpu_emergency_register_virt_callback(emergency_disable);
 	return 0;
@@ -261,6 +263,7 @@ err_regions:
 void vmx_hw_teardown(void)
 {
 	cpu_emergency_unregister_virt_callback(emergency_disable);
+	vmx_posted_teardown();
 	vmx_l1d_teardown();
 	vmx_msr_exit();
 	free_vmxon_regions();

@@ -37,11 +37,17 @@ static void vmx_vcpu_load(struct kvm_vcpu *vcpu, int cpu)
 		this_cpu_write(vmx_last_vcpu, vmx);
 		indirect_branch_prediction_barrier();
 	}
+	if (vmx_hw.posted && vmx->inbox)
+		vmx_posted_load(vmx, cpu);
 }
 
 static void vmx_vcpu_put(struct kvm_vcpu *vcpu)
 {
-	vmx_restore_host(to_vmx(vcpu));
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+	if (vmx_hw.posted && vmx->inbox)
+		vmx_posted_put(vmx);
+	vmx_restore_host(vmx);
 }
 
 /* ---- entry ------------------------------------------------------------------------------------------ */
@@ -360,6 +366,7 @@ static const struct kvm_x86_ops vmx_ops = {
 	.update_cr8_intercept = vmx_update_tpr_threshold,
 	.apic_mode_changed = vmx_apic_mode_changed,
 	.notify_posted = vmx_notify_posted,
+	.post_device = vmx_post_device,
 
 	.flush_tlb_all = vmx_flush_tlb_all,
 	.flush_tlb_guest = vmx_flush_tlb_guest,

@@ -28,19 +28,13 @@ static_assert(offsetof(struct lapic_inbox, watched) == sizeof(struct pi_desc));
 static_assert(LAPIC_INBOX_NEWS_BIT == POSTED_INTR_ON);
 static_assert(__alignof__(struct lapic_inbox) == __alignof__(struct pi_desc));
 
-static struct pi_desc *descriptor(struct vcpu_vmx *vmx)
-{
-	return (struct pi_desc *)vmx->inbox;
-}
-
 /* The control itself is chosen with the mode of the APIC. */
 void vmx_posted_reset(struct vcpu_vmx *vmx)
 {
 	if (!vmx_hw.posted)
 		return;
-	descriptor(vmx)->nv = POSTED_INTR_VECTOR;
 	vmcs_write(POSTED_INTR_NV, POSTED_INTR_VECTOR);
-	vmcs_write(POSTED_INTR_DESC_ADDR, __pa(descriptor(vmx)));
+	vmcs_write(POSTED_INTR_DESC_ADDR, __pa(vmx->inbox));
 }
 
 /*

@@ -83,6 +83,8 @@ struct vcpu_vmx {
 	unsigned long cr4_owned;	/* bits that the guest changes without an exit */
 	bool pdptrs_changed;		/* arch.mmu.pdptrs are newer than the VMCS */
 
+	struct list_head waits_link;	/* posted_device.c, as is the next */
+	int waits_on;			/* a processor, or -1 */
 	struct lapic_inbox *inbox;	/* with vmx_hw.apicv and a local APIC; common code's */
 
 	bool pml_on;			/* page-modification logging (pml.c) */
@@ -213,10 +215,26 @@ void vmx_posted_reset(struct vcpu_vmx *vmx);
 void vmx_notify_posted(struct kvm_vcpu *vcpu);
 void vmx_call_host_handler(void);
 
+/* The inbox, in the eyes of the processor and of the IOMMU */
+static inline struct pi_desc *vmx_descriptor(struct vcpu_vmx *vmx)
+{
+	return (struct pi_desc *)vmx->inbox;
+}
+
 static inline bool vmx_has_news(struct vcpu_vmx *vmx)
 {
 	return READ_ONCE(vmx->inbox->news) & LAPIC_INBOX_NEWS;
 }
+
+/* ---- posted_device.c: those that an IOMMU posts --------------------------------------------------------- */
+
+void vmx_posted_setup(void);
+void vmx_posted_teardown(void);
+void vmx_posted_cpu_disable(void);
+/* With vmx_hw.posted and an inbox. Preemption off. */
+void vmx_posted_load(struct vcpu_vmx *vmx, int cpu);
+void vmx_posted_put(struct vcpu_vmx *vmx);
+void vmx_post_device(struct kvm *kvm, int host_irq, struct kvm_vcpu *vcpu, u8 vector);
 
 /* ---- segments.c -------------------------------------------------------------------------------------------- */
 

@@ -2,20 +2,25 @@
 /*
  * Interrupts for a vcpu that another processor of the host is just running, halting or leaving. None
  * may be lost: whoever sends one waits for it. Where the processor fetches them by itself
- * (kvm_intel.enable_apicv, SDM 3, 30.6) they come without exits.
+ * (kvm_intel.enable_apicv, SDM 3, 30.6) they come without exits. With tools/testing/modules/irqpost.c
+ * some are a device's, posted by an IOMMU.
  */
 #include "guest.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/eventfd.h>
+
+#include "../../modules/irqpost.h"
 
 #define DONE_PORT	0x51
 #define VECTOR_MESSAGE	0x61
 #define VECTOR_LEVEL	0x71
 #define MSI_ADDRESS	0xfee00000u
 #define PIN		20		/* of the IOAPIC, and its GSI */
+#define GSI		40		/* of messages */
 #define ROUNDS		200
 
 /* What the guest keeps at GUEST_DATA; the numbers stand in its code. */
@@ -90,8 +95,8 @@ static void on_processor(unsigned int cpu)
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
-/* The processor fetches, and another one is there to send. */
-static bool posts(void)
+/* The processor fetches. */
+static bool fetches(void)
 {
 	char line[2048];
 	bool has = false;
@@ -101,7 +106,13 @@ static bool posts(void)
 		has |= !strncmp(line, "vmx flags", 9) && strstr(line, " posted_intr");
 	if (f)
 		fclose(f);
-	return has && processor_delivers() && sysconf(_SC_NPROCESSORS_ONLN) > 1;
+	return has && processor_delivers();
+}
+
+/* ... and another one is there to send. */
+static bool posts(void)
+{
+	return fetches() && sysconf(_SC_NPROCESSORS_ONLN) > 1;
 }
 
 static void go_to(struct guest *g, const uint8_t *label)
@@ -138,11 +149,17 @@ static void *run_until_done(void *arg)
 	return NULL;
 }
 
+static int device = -1;			/* sends the messages, if it is open */
+static int device_event;
+
 static void send(struct guest *g)
 {
 	struct kvm_msi msi = { .address_lo = MSI_ADDRESS, .data = VECTOR_MESSAGE };
 
-	must(ioctl(g->vm, KVM_SIGNAL_MSI, &msi));
+	if (device >= 0)
+		check_equal(ioctl(device, IRQPOST_FIRE), fetches());
+	else
+		must(ioctl(g->vm, KVM_SIGNAL_MSI, &msi));
 }
 
 static void wait_for(volatile uint32_t *count, uint32_t wanted)
@@ -291,6 +308,149 @@ static void saved(void)
 	check_equal(state_of(g)->messages, ROUNDS);
 }
 
+/* ---- a device whose interrupts are posted ----------------------------------------------------- */
+
+static void route(struct guest *g, unsigned int nr, uint32_t address, uint32_t data)
+{
+	struct kvm_irq_routing *table = calloc(1, sizeof(*table) + sizeof(table->entries[0]));
+
+	table->nr = nr;
+	table->entries[0].gsi = GSI;
+	table->entries[0].type = KVM_IRQ_ROUTING_MSI;
+	table->entries[0].u.msi.address_lo = address;
+	table->entries[0].u.msi.data = data;
+	must(ioctl(g->vm, KVM_SET_GSI_ROUTING, table));
+	free(table);
+}
+
+static struct irqpost_state state_of_device(void)
+{
+	struct irqpost_state state;
+
+	must(ioctl(device, IRQPOST_STATE, &state));
+	return state;
+}
+
+static void with_device(struct guest *g)
+{
+	struct kvm_irqfd irqfd = { .gsi = GSI };
+
+	device = open("/dev/irqpost", O_RDWR);
+	if (device < 0)
+		skip("the module irqpost is not loaded");
+	device_event = must(eventfd(0, 0));
+	irqfd.fd = device_event;
+	route(g, 1, MSI_ADDRESS, VECTOR_MESSAGE);
+	must(ioctl(g->vm, KVM_IRQFD, &irqfd));
+	check(!state_of_device().posted);
+	must(ioctl(device, IRQPOST_ATTACH, &device_event));
+	check_equal(state_of_device().posted, fetches());
+}
+
+static void device_running(void)
+{
+	struct guest *g = new_guest(true);
+	uint64_t exits;
+
+	with_device(g);
+	exits = messages_to(g, posted_spin);
+	note("%u rounds: %llu exits", ROUNDS, (unsigned long long)exits);
+	if (posts())
+		check(exits < ROUNDS / 2);
+	must(ioctl(device, IRQPOST_DETACH));
+	check(!state_of_device().posted);
+}
+
+/* One that is asleep is woken by a vector of its own. */
+static void device_halted(void)
+{
+	struct guest *g = new_guest(true);
+	pthread_t thread;
+
+	with_device(g);
+	on_processor(0);
+	go_to(g, posted_halt);
+	check(!pthread_create(&thread, NULL, run_until_done, g));
+	send_all(g, ROUNDS);
+	for (uint32_t i = 0; i < 5; i++) {
+		sleep_ms(20);
+		if (fetches())
+			check_equal(state_of_device().notification, 0xf1);
+		send_all(g, 1);
+	}
+	state_of(g)->stop = 1;
+	send(g);
+	pthread_join(thread, NULL);
+}
+
+/* One that is not running at all finds what came meanwhile. */
+static void device_outside(void)
+{
+	struct guest *g = new_guest(true);
+
+	with_device(g);
+	for (uint32_t i = 1; i <= 20; i++) {
+		/* It was put before anybody posted, at first. */
+		if (fetches() && i > 1)
+			check(state_of_device().suppressed);
+		send(g);
+		go_to(g, posted_short);
+		run_to_out(g, DONE_PORT);
+		check_equal(state_of(g)->messages, i);
+		if (fetches())
+			check_equal(state_of_device().notification, 0xf2);
+	}
+}
+
+static void device_debugger(void)
+{
+	struct kvm_guest_debug debug = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_BLOCKIRQ };
+	struct guest *g = new_guest(true);
+	pthread_t thread;
+
+	with_device(g);
+	on_processor(0);
+	check(!pthread_create(&thread, NULL, send_many, g));
+	while (!state_of(g)->stop) {
+		must(ioctl(g->vcpu, KVM_SET_GUEST_DEBUG, &debug));
+		go_to(g, posted_short);
+		run_to_out(g, DONE_PORT);
+		must(ioctl(g->vcpu, KVM_SET_GUEST_DEBUG, &(struct kvm_guest_debug){ 0 }));
+		go_to(g, posted_short);
+		run_to_out(g, DONE_PORT);
+	}
+	pthread_join(thread, NULL);
+	check_equal(state_of(g)->messages, ROUNDS);
+}
+
+/* Only what has one destination and is a plain edge can be posted. */
+static void device_routes(void)
+{
+	struct guest *g = new_guest(false);
+	struct kvm_irqfd irqfd = { .gsi = GSI, .flags = KVM_IRQFD_FLAG_DEASSIGN };
+
+	with_device(g);
+	irqfd.fd = device_event;
+	route(g, 1, MSI_ADDRESS, VECTOR_LEVEL);
+	check_equal(state_of_device().vector, fetches() ? VECTOR_LEVEL : 0);
+	route(g, 1, MSI_ADDRESS, 0x400);		/* NMI */
+	check(!state_of_device().posted);
+	route(g, 1, MSI_ADDRESS, VECTOR_MESSAGE | 0xc000);	/* level-triggered */
+	check(!state_of_device().posted);
+	route(g, 1, MSI_ADDRESS | 5 << 12, VECTOR_MESSAGE);	/* nobody */
+	check(!state_of_device().posted);
+	route(g, 0, 0, 0);
+	check(!state_of_device().posted);
+	route(g, 1, MSI_ADDRESS | 0xff << 12, VECTOR_MESSAGE);	/* everybody */
+	check_equal(state_of_device().posted, fetches());
+	must(ioctl(g->vm, KVM_CREATE_VCPU, 1));
+	check(!state_of_device().posted);
+	route(g, 1, MSI_ADDRESS, VECTOR_MESSAGE);
+	check_equal(state_of_device().posted, fetches());
+	must(ioctl(g->vm, KVM_IRQFD, &irqfd));
+	check(!state_of_device().posted);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -300,6 +460,11 @@ int main(int argc, char **argv)
 		{ "levels among them", levels, 60 },
 		{ "a debugger holds interrupts back", debugger, 60 },
 		{ "userspace looks", saved, 60 },
+		{ "a device's, to a vcpu that runs", device_running, 60 },
+		{ "a device's, to a vcpu that halts", device_halted, 60 },
+		{ "a device's, to a vcpu that is outside", device_outside, 60 },
+		{ "a device's, held back by a debugger", device_debugger, 60 },
+		{ "a device's, by routes of all kinds", device_routes, 60 },
 	};
 
 	return RUN_CASES("posted", cases);
