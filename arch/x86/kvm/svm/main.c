@@ -51,6 +51,19 @@ static void svm_vcpu_put(struct kvm_vcpu *vcpu)
 	}
 }
 
+/* The register is the guest's until the vcpu is put, if the guest can see it. Preemption off. */
+void svm_load_tsc_aux(struct vcpu_svm *svm)
+{
+	struct kvm_vcpu *vcpu = &svm->vcpu;
+
+	if (!svm->tsc_aux_switched && svm->tsc_aux == this_cpu_read(svm_cpu.host_tsc_aux))
+		return;
+	if (!kvm_guest_has(vcpu, X86_FEATURE_RDTSCP) && !kvm_guest_has(vcpu, X86_FEATURE_RDPID))
+		return;
+	wrmsrl(MSR_TSC_AUX, svm->tsc_aux);
+	svm->tsc_aux_switched = true;
+}
+
 /* Once after loading: what stays the same for all entries until the vcpu is put. */
 static void svm_prepare_entry(struct kvm_vcpu *vcpu)
 {
@@ -73,11 +86,7 @@ static void svm_prepare_entry(struct kvm_vcpu *vcpu)
 	if (boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL) && !svm_hw.v_spec_ctrl)
 		svm->entry.host_spec = this_cpu_read(x86_spec_ctrl_current);
 
-	if (svm->tsc_aux != sc->host_tsc_aux &&
-	    (kvm_guest_has(vcpu, X86_FEATURE_RDTSCP) || kvm_guest_has(vcpu, X86_FEATURE_RDPID))) {
-		wrmsrl(MSR_TSC_AUX, svm->tsc_aux);
-		svm->tsc_aux_switched = true;
-	}
+	svm_load_tsc_aux(svm);
 }
 
 /* ---- entry ------------------------------------------------------------------------------------------ */

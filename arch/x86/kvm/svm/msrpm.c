@@ -294,9 +294,11 @@ static int set_tsc_aux(struct kvm_vcpu *vcpu, u64 data, bool host)
 	/* The upper half is reserved, and does not exist on some processors. */
 	if (data >> 32)
 		return 1;
+	preempt_disable();
 	svm->tsc_aux = data;
-	if (svm->tsc_aux_switched)
-		wrmsrl(MSR_TSC_AUX, data);
+	if (svm->host_saved)
+		svm_load_tsc_aux(svm);
+	preempt_enable();
 	return 0;
 }
 

@@ -141,6 +141,9 @@ int svm_cpu_enable(void);
 void svm_cpu_disable(void);
 void svm_assign_asid(struct vcpu_svm *svm);
 
+/* main.c */
+void svm_load_tsc_aux(struct vcpu_svm *svm);
+
 /* vmcb.c */
 int svm_vmcb_create(struct vcpu_svm *svm);
 void svm_vmcb_destroy(struct vcpu_svm *svm);
