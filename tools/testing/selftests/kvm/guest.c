@@ -196,6 +196,16 @@ struct kvm_cpuid_entry2 *cpuid_find(struct kvm_cpuid2 *cpuid, uint32_t leaf, uin
 	return NULL;
 }
 
+bool cpuid_offers(int kvm, uint32_t leaf, bool ecx, unsigned int bit)
+{
+	struct kvm_cpuid2 *cpuid = cpuid_supported(kvm);
+	const struct kvm_cpuid_entry2 *e = cpuid_find(cpuid, leaf, 0);
+	bool offered = e && ((ecx ? e->ecx : e->ebx) & 1u << bit);
+
+	free(cpuid);
+	return offered;
+}
+
 void vcpu_set_supported_cpuid(int kvm, int vcpu)
 {
 	struct kvm_cpuid2 *cpuid = cpuid_supported(kvm);

@@ -127,6 +127,8 @@ int vm_set_slot(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t si
 struct kvm_cpuid2 *cpuid_new(uint32_t entries);
 struct kvm_cpuid2 *cpuid_supported(int kvm);
 struct kvm_cpuid_entry2 *cpuid_find(struct kvm_cpuid2 *cpuid, uint32_t leaf, uint32_t subleaf);
+/* May a guest have the feature? A bit of EBX, or of ECX, in subleaf 0. */
+bool cpuid_offers(int kvm, uint32_t leaf, bool ecx, unsigned int bit);
 
 void guest_gate(struct guest *g, unsigned int vector, uint64_t handler);
 void guest_vector16(struct guest *g, unsigned int vector, uint16_t segment, uint16_t offset);

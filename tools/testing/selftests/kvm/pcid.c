@@ -98,21 +98,11 @@ static uint64_t value_of(struct guest *g, const uint8_t *label, uint64_t rbx, ui
 	return result;
 }
 
-static bool offers(const struct guest *g, uint32_t leaf, bool ecx, unsigned int bit)
-{
-	struct kvm_cpuid2 *cpuid = cpuid_supported(g->kvm);
-	const struct kvm_cpuid_entry2 *e = cpuid_find(cpuid, leaf, 0);
-	bool offered = e && ((ecx ? e->ecx : e->ebx) & 1u << bit);
-
-	free(cpuid);
-	return offered;
-}
-
 static struct guest *pcid_guest(void)
 {
 	struct guest *g = guest_new(LONG, pcid_code);
 
-	if (!offers(g, 1, true, 17))
+	if (!cpuid_offers(g->kvm, 1, true, 17))
 		skip("no PCID on this processor");
 	vcpu_set_supported_cpuid(g->kvm, g->vcpu);
 	return g;
@@ -122,7 +112,7 @@ static struct guest *invpcid_guest(void)
 {
 	struct guest *g = pcid_guest();
 
-	if (!offers(g, 7, false, 10))
+	if (!cpuid_offers(g->kvm, 7, false, 10))
 		skip("no INVPCID on this processor");
 	return g;
 }

@@ -1,49 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * System instructions and transfers of control in the emulator, compared with the processor: each
- * guest runs twice, once as it is and once with its marked instructions behind the prefix that has
- * them emulated; exits, registers and memory must be the same. Then what has no counterpart: single
- * steps and breakpoints of emulated instructions. Needs kvm.force_emulation_prefix, which it sets.
+ * Transfers of control and segment loads in the emulator, compared with the processor. Then what has no
+ * counterpart: faults that QEMU's processor has not, single steps and breakpoints of emulated
+ * instructions, and instructions beyond the emulator. comparison.h
  */
-#include "guest.h"
-
-#define PARAMETER	"/sys/module/kvm/parameters/force_emulation_prefix"
-#define LANDING		0x4000u		/* where the call gate leads */
-#define CODE_END	0x5000u
-
-#define USER_CODE64	0x43
-#define USER_DATA	0x4b
-#define USER_CODE32	0x53
-
-/* P marks the next instruction; it takes as much room where it does nothing. */
-struct comparison {
-	enum guest_mode mode;
-	const uint8_t *native, *native_end, *forced, *forced_end;
-};
-
-static void compare(const struct comparison *c);
-
-#define FORCED ".byte 0x0f, 0x0b, 0x6b, 0x76, 0x6d\n"
-
-/* A case. P marks the next instruction; in one of the guests it takes room and does nothing. */
-#define COMPARE(name, mode, bits, text) \
-	GUEST(name##_native, bits, ".macro P\n.skip 5, 0x90\n.endm\n" text ".purgem P\n"); \
-	GUEST(name##_forced, bits, ".macro P\n" FORCED ".endm\n" text ".purgem P\n"); \
-	static void name(void) \
-	{ \
-		compare(&(struct comparison) { \
-			mode, name##_native, name##_native_end, name##_forced, name##_forced_end, \
-		}); \
-	} \
-	struct comparison
-
-#define END "	out	%al, $0x10\n	hlt\n"
-/* To user mode, to the label 1 */
-#define USER \
-	"	pushq	$0x4b\n	pushq	$0xa000\n	pushq	$2\n	pushq	$0x43\n" \
-	"	lea	1f(%rip), %rax\n	push	%rax\n	xor	%eax, %eax\n	iretq\n1:\n"
-/* The end in user mode, where a port is out of reach */
-#define USER_END "	int	$0x81\n"
+#include "comparison.h"
 
 COMPARE(ints, LONG, 64,
 	"	mov	$0x9ff5, %esp\n	stc\n	sti\n"
@@ -145,46 +106,6 @@ COMPARE(load_absent, LONG, 64, "	mov	$0x70, %eax\n	P\n	mov	%eax, %es\n" END);
 COMPARE(load_beyond, LONG, 64, "	mov	$0xf8, %eax\n	P\n	mov	%eax, %es\n" END);
 COMPARE(load_busy_task, LONG, 64, "	mov	$0x30, %eax\n	P\n	ltr	%ax\n" END);
 COMPARE(load_user_stack, LONG, 64, "	mov	$0x4b, %eax\n	P\n	mov	%eax, %ss\n" END);
-COMPARE(tables, LONG, 64,
-	"	P\n	sgdt	0x9000\n"
-	"	P\n	sidt	0x9010\n"
-	"	decw	0x9000\n	decw	0x9010\n"
-	"	P\n	lgdt	0x9000\n"
-	"	P\n	lidt	0x9010\n" END);
-COMPARE(control, LONG, 64,
-	"	P\n	mov	%cr0, %rbx\n"
-	"	P\n	smsw	%ecx\n"
-	"	mov	$0xb, %eax\n"
-	"	P\n	lmsw	%ax\n"
-	"	P\n	mov	%cr0, %rdx\n"
-	"	P\n	clts\n"
-	"	P\n	mov	%cr0, %rsi\n"
-	"	P\n	mov	%cr3, %rdi\n"
-	"	P\n	mov	%rdi, %cr3\n"
-	"	P\n	mov	%cr4, %r8\n"
-	"	mov	%r8, %r9\n	or	$0x80, %r9\n"
-	"	P\n	mov	%r9, %cr4\n"
-	"	mov	$5, %r9d\n"
-	"	P\n	mov	%r9, %cr8\n"
-	"	P\n	mov	%cr8, %r10\n"
-	"	P\n	invlpg	0x9000\n"
-	"	P\n	wbinvd\n" END);
-COMPARE(control_reserved, LONG, 64, "	mov	$1 << 15, %eax\n	P\n	mov	%rax, %cr4\n" END);
-COMPARE(control_absent, LONG, 64, "	P\n	.byte 0x0f, 0x20, 0xc8\n" END);
-COMPARE(debug_registers, LONG, 64,
-	"	mov	$0x9000, %eax\n"
-	"	P\n	mov	%rax, %dr0\n"
-	"	P\n	mov	%dr0, %rbx\n"
-	"	P\n	mov	%dr6, %rcx\n"
-	"	P\n	mov	%dr7, %rdx\n"
-	"	P\n	mov	%dr5, %rsi\n" END);
-COMPARE(model_specific, LONG, 64,
-	"	mov	$0x12345678, %eax\n	mov	$0xffff8000, %edx\n	mov	$0xc0000102, %ecx\n"
-	"	P\n	wrmsr\n	xor	%eax, %eax\n	xor	%edx, %edx\n"
-	"	P\n	rdmsr\n"
-	"	P\n	swapgs\n"
-	"	P\n	rdmsr\n" END);
-COMPARE(model_specific_unknown, LONG, 64, "	mov	$0x4b564dff, %ecx\n	P\n	rdmsr\n" END);
 COMPARE(system_call, LONG, 64,
 	"	mov	$0xc0000081, %ecx\n	xor	%eax, %eax\n	mov	$0x00430008, %edx\n	wrmsr\n"
 	"	inc	%ecx\n	lea	2f(%rip), %eax\n	xor	%edx, %edx\n	wrmsr\n"
@@ -245,168 +166,6 @@ COMPARE(protected_far, PROTECTED, 32,
 	"	P\n	arpl	%dx, %si\n"
 	"	P\n	sgdt	0x9000\n" END);
 
-static void set_parameter(const char *value)
-{
-	if (!write_text(PARAMETER, value))
-		skip("no " PARAMETER);
-}
-
-static void write_descriptors(struct guest *g)
-{
-	static const uint8_t landing[] = {
-		0x8c, 0xca,			/* mov %cs, %edx */
-		0x49, 0x89, 0xe3,		/* mov %rsp, %r11 */
-		0x48, 0xcb,			/* lretq */
-	};
-	uint64_t *gdt = (uint64_t *)(g->memory + GUEST_GDT);
-	struct kvm_sregs sregs = vcpu_sregs(g->vcpu);
-
-	gdt[0x40 / 8] = 0x00affb000000ffff;
-	gdt[0x48 / 8] = 0x00cff3000000ffff;
-	gdt[0x50 / 8] = 0x00cffb000000ffff;
-	gdt[0x58 / 8] = 0xec0000080000ull | LANDING;
-	gdt[0x60 / 8] = 0;
-	gdt[0x68 / 8] = 0x00af9f000000ffff;		/* conforming */
-	gdt[0x70 / 8] = 0x00cf13000000ffff;
-	gdt[0x78 / 8] = 0x00008200900000ff;		/* LDT */
-	gdt[0x88 / 8] = 0x0000890060000067;		/* TSS */
-	memcpy(g->memory + LANDING, landing, sizeof(landing));
-	sregs.gdt.limit = 0x9f;
-	must(ioctl(g->vcpu, KVM_SET_SREGS, &sregs));
-	for (unsigned int vector = 0; vector < 256; vector++)
-		if (vector == 3 || vector == 4 || vector >= 0x80)
-			g->memory[GUEST_IDT + vector * 16 + 5] = 0xee;
-}
-
-/* A trap returns to the next instruction, a fault to its own: that is where a guest ends. */
-static bool goes_on(struct guest *g)
-{
-	uint64_t vector = guest_report(g)->vector;
-
-	if (g->run->exit_reason != KVM_EXIT_IO || g->run->io.port != REPORT_PORT)
-		return false;
-	return vector == VECTOR_DB || vector == VECTOR_BP || vector == 0x80;
-}
-
-static struct guest *run_whole(const struct comparison *c, bool forced)
-{
-	const uint8_t *code = forced ? c->forced : c->native;
-	struct guest *g = guest_new_sized(c->mode, code, forced ? c->forced_end : c->native_end);
-	unsigned int exits = 0;
-
-	if (c->mode == LONG)
-		write_descriptors(g);
-	do {
-		check_equal(guest_run(g), 0);
-		if (++exits > 100)
-			fail("no end");
-	} while (goes_on(g));
-	return g;
-}
-
-#define SAME(field) \
-	do { \
-		if (a->field != b->field) \
-			fail("%s: " #field " is %#llx, natively %#llx", name, \
-			     (unsigned long long)b->field, (unsigned long long)a->field); \
-	} while (0)
-
-static void same_segment(const char *name, const struct kvm_segment *a, const struct kvm_segment *b)
-{
-	SAME(selector);
-	/* What is behind a null selector in long mode is the processor's own affair. */
-	if ((a->unusable || !a->present) && (b->unusable || !b->present))
-		return;
-	if (!(a->selector & ~3u) && b->unusable)
-		return;
-	SAME(base);
-	SAME(limit);
-	SAME(type);
-	SAME(present);
-	SAME(dpl);
-	SAME(db);
-	SAME(s);
-	SAME(l);
-	SAME(g);
-}
-
-static void same_system_registers(const struct kvm_sregs *a, const struct kvm_sregs *b)
-{
-	const char *name = "sregs";
-
-	same_segment("cs", &a->cs, &b->cs);
-	same_segment("ds", &a->ds, &b->ds);
-	same_segment("es", &a->es, &b->es);
-	same_segment("fs", &a->fs, &b->fs);
-	same_segment("gs", &a->gs, &b->gs);
-	same_segment("ss", &a->ss, &b->ss);
-	same_segment("tr", &a->tr, &b->tr);
-	same_segment("ldt", &a->ldt, &b->ldt);
-	SAME(gdt.base);
-	SAME(gdt.limit);
-	SAME(idt.base);
-	SAME(idt.limit);
-	SAME(cr0);
-	SAME(cr2);
-	SAME(cr3);
-	SAME(cr4);
-	SAME(cr8);
-	SAME(efer);
-}
-
-static void same_registers(const struct kvm_regs *a, const struct kvm_regs *b)
-{
-	static const char *const names[] = {
-		"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rsp", "rbp", "r8", "r9", "r10", "r11",
-		"r12", "r13", "r14", "r15", "rip", "rflags",
-	};
-	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (x[i] != y[i])
-			fail("%s is %#llx, natively %#llx", names[i], y[i], x[i]);
-}
-
-/* RF in the frame of a fault, which QEMU's processor leaves out */
-static bool is_resume_flag(const struct guest *a, const struct guest *b, size_t i)
-{
-	return host_is_tcg() && i % 8 == 2 && (a->memory[i] ^ b->memory[i]) == 1 &&
-	       ((i >= 0x9f00 && i < GUEST_STACK) || i == GUEST_REPORT + 0x22);
-}
-
-static void same_memory(const struct guest *a, const struct guest *b)
-{
-	for (size_t i = 0; i < 0x20000; i++)
-		if (a->memory[i] != b->memory[i] && (i < GUEST_CODE || i >= LANDING) &&
-		    !is_resume_flag(a, b, i))
-			fail("byte %#zx is %#x, natively %#x", i, b->memory[i], a->memory[i]);
-}
-
-static void compare(const struct comparison *c)
-{
-	struct kvm_sregs sregs[2];
-	struct kvm_regs regs[2];
-	struct guest *g[2];
-
-	set_parameter("1");
-	for (int i = 0; i < 2; i++) {
-		g[i] = run_whole(c, i);
-		regs[i] = vcpu_regs(g[i]->vcpu);
-		sregs[i] = vcpu_sregs(g[i]->vcpu);
-	}
-	if (g[0]->run->exit_reason != g[1]->run->exit_reason)
-		fail("%s, natively %s", exit_name(g[1]->run->exit_reason),
-		     exit_name(g[0]->run->exit_reason));
-	for (int i = 0; i < 2; i++)
-		if (g[i]->run->exit_reason == KVM_EXIT_IO && g[i]->run->io.port == REPORT_PORT)
-			note("%s: vector %llu, error %#llx", i ? "emulated" : "native",
-			     (unsigned long long)guest_report(g[i])->vector,
-			     (unsigned long long)guest_report(g[i])->error);
-	same_registers(&regs[0], &regs[1]);
-	same_system_registers(&sregs[0], &sregs[1]);
-	same_memory(g[0], g[1]);
-}
-
 /* ---- where QEMU's processor is not as the manuals have it ------------------------------------- */
 
 #define FAULTS(name, text) \
@@ -426,7 +185,7 @@ FAULTS(int_no_gate, "	movq	$0, 0x7800\n" FORCED "int_no_gate_insn:	int	$0x80\n")
 
 static void expect_fault(struct guest *g, unsigned int vector, uint64_t error, const uint8_t *insn)
 {
-	set_parameter("1");
+	set_emulation_prefix("1");
 	write_descriptors(g);
 	run_to_exception(g, vector, error);
 	check_equal(guest_report(g)->rip, guest_address(g, insn));
@@ -504,7 +263,7 @@ static void single_step(void)
 {
 	struct guest *g = guest_new(LONG, step_code);
 
-	set_parameter("1");
+	set_emulation_prefix("1");
 	expect_debug(g, step_next, DR6_STEP);
 	check_equal(vcpu_regs(g->vcpu).rbx, 5);
 }
@@ -517,7 +276,7 @@ static void single_step_string(void)
 {
 	struct guest *g = guest_new(LONG, step_string_code);
 
-	set_parameter("1");
+	set_emulation_prefix("1");
 	expect_debug(g, step_string_insn, DR6_STEP);
 	check_equal(vcpu_regs(g->vcpu).rcx, 2);
 }
@@ -530,7 +289,7 @@ static void single_step_after_stack(void)
 {
 	struct guest *g = guest_new(LONG, step_stack_code);
 
-	set_parameter("1");
+	set_emulation_prefix("1");
 	expect_debug(g, step_stack_next, DR6_STEP);
 }
 
@@ -541,7 +300,7 @@ static void single_step_by_userspace(void)
 	};
 	struct guest *g = guest_new(LONG, step_code);
 
-	set_parameter("1");
+	set_emulation_prefix("1");
 	must(ioctl(g->vcpu, KVM_SET_GUEST_DEBUG, &debug));
 	for (unsigned int i = 0; vcpu_regs(g->vcpu).rbx != 5; i++) {
 		check(i < 10);
@@ -561,7 +320,7 @@ static void data_breakpoints(void)
 {
 	struct guest *g = guest_new(LONG, data_code);
 
-	set_parameter("1");
+	set_emulation_prefix("1");
 	watch(g, GUEST_DATA + 8, DR7_WRITE4);
 	expect_debug(g, data_next, 1);
 	watch(g, GUEST_DATA + 8, DR7_ACCESS4);
@@ -576,7 +335,7 @@ static void data_breakpoint_of_userspace(void)
 	};
 	struct guest *g = guest_new(LONG, data_code);
 
-	set_parameter("1");
+	set_emulation_prefix("1");
 	must(ioctl(g->vcpu, KVM_SET_GUEST_DEBUG, &debug));
 	run_to(g, KVM_EXIT_DEBUG);
 	check_equal(g->run->debug.arch.pc, guest_address(g, data_next));
@@ -589,7 +348,7 @@ static void code_breakpoint(void)
 {
 	struct guest *g = guest_new(LONG, code_code);
 
-	set_parameter("2");
+	set_emulation_prefix("2");
 	watch(g, guest_address(g, code_insn), DR7_ON);
 	expect_debug(g, code_insn, 1);
 	check_equal(vcpu_regs(g->vcpu).rbx, 0);
@@ -607,7 +366,7 @@ static void port_breakpoints(void)
 	struct guest *g = guest_new(LONG, port_code);
 	struct kvm_sregs sregs = vcpu_sregs(g->vcpu);
 
-	set_parameter("1");
+	set_emulation_prefix("1");
 	sregs.cr4 |= CR4_DE;
 	must(ioctl(g->vcpu, KVM_SET_SREGS, &sregs));
 	watch(g, 0x20, DR7_PORT);
@@ -639,7 +398,7 @@ static void failure(void)
 	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = { 1 } };
 	struct guest *g = guest_new(LONG, failure_code);
 
-	set_parameter("1");
+	set_emulation_prefix("1");
 	run_to(g, KVM_EXIT_INTERNAL_ERROR);
 	check_failure(g);
 
@@ -661,7 +420,7 @@ static void failure_of_user_code(void)
 	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = { 1 } };
 	struct guest *g = guest_new(LONG, user_failure_code);
 
-	set_parameter("1");
+	set_emulation_prefix("1");
 	write_descriptors(g);
 	run_to_exception(g, VECTOR_UD, 0);
 	check_equal(guest_report(g)->rip, guest_address(g, user_failure_insn));
@@ -677,7 +436,7 @@ static void parameter_off(void)
 {
 	struct guest *g = guest_new(LONG, code_code);
 
-	set_parameter("0");
+	set_emulation_prefix("0");
 	run_to_exception(g, VECTOR_UD, 0);
 	check_equal(guest_report(g)->rip, GUEST_CODE);
 }
@@ -708,13 +467,6 @@ int main(int argc, char **argv)
 		{ "a selector beyond the table", load_beyond },
 		{ "LTR of a busy task", load_busy_task },
 		{ "a stack of another level", load_user_stack },
-		{ "LGDT, LIDT, SGDT, SIDT", tables },
-		{ "control registers", control },
-		{ "CR4 with reserved bits", control_reserved },
-		{ "CR1", control_absent },
-		{ "debug registers", debug_registers },
-		{ "MSRs and SWAPGS", model_specific },
-		{ "an MSR that does not exist", model_specific_unknown },
 		{ "SYSCALL", system_call },
 		{ "SYSRET to 32-bit code", system_return },
 		{ "SYSENTER in long mode", sysenter_amd },
@@ -745,6 +497,6 @@ int main(int argc, char **argv)
 	};
 	int status = RUN_CASES("transfer", cases);
 
-	write_text(PARAMETER, "0");
+	write_text(EMULATION_PREFIX, "0");
 	return status;
 }
