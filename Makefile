@@ -100,6 +100,9 @@ check-migration: setup	## a guest that writes memory and disk moves from QEMU to
 check-xen: setup	## a guest that finds Xen, with its events, disk and network card (QEMU of bookworm-backports)
 	@KDIR=$(KDIR) tools/machine/check xen
 
+check-tools: setup	## perf, trace-cmd, kvm_stat, virt-host-validate, and a guest defined with libvirt
+	@KDIR=$(KDIR) tools/machine/check tools
+
 kselftest: setup	## the kernel's own KVM selftests, all of them, against the table of what to expect: an hour
 	@tools/machine/prepare --kselftest
 	@KDIR=$(KDIR) KVM=$(KVM) tools/testing/kselftest/run $(KSELFTEST)
@@ -157,6 +160,6 @@ help:	## this list
 	@echo 'Variable of check and check-debug: SUITES="unit selftests" (tools/machine/check lists them)'
 
 .PHONY: modules install uninstall clean prepare prepared setup run shell check check-debug check-build check-stress \
-	check-guests check-migration check-xen check-paging check-vmx fuzz-emulator fuzz-legacy fuzz-emulator-long fuzz-ioctl \
+	check-guests check-migration check-xen check-tools check-paging check-vmx fuzz-emulator fuzz-legacy fuzz-emulator-long fuzz-ioctl \
 	kselftest bench debug-kernel debug kdir help
 .DEFAULT_GOAL := modules
