@@ -112,6 +112,9 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 		return kvm_steal_time_offered();
 	case KVM_CAP_XCRS:
 		return boot_cpu_has(X86_FEATURE_XSAVE);
+	case KVM_CAP_TSC_CONTROL:
+	case KVM_CAP_VM_TSC_CONTROL:
+		return kvm_hw.tsc_ratio_bits != 0;
 	case KVM_CAP_PRE_FAULT_MEMORY:
 		return kvm_hw.npt;
 	case KVM_CAP_SMALLER_MAXPHYADDR:

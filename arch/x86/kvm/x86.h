@@ -182,11 +182,12 @@ int kvm_emulate_wrmsr(struct kvm_vcpu *vcpu);
 void kvm_tsc_vm_init(struct kvm *kvm);
 void kvm_tsc_vcpu_init(struct kvm_vcpu *vcpu);
 u64 kvm_guest_tsc(struct kvm_vcpu *vcpu);			/* now */
+u64 kvm_scale_tsc(const struct kvm_vcpu *vcpu, u64 host);	/* without the offset, at a host TSC */
 void kvm_tsc_write(struct kvm_vcpu *vcpu, u64 tsc, bool host);	/* synchronises vcpus written alike */
 void kvm_tsc_set_offset(struct kvm_vcpu *vcpu, u64 offset);
 void kvm_tsc_vcpu_load(struct kvm_vcpu *vcpu, int cpu);		/* a host TSC that went backwards */
 void kvm_tsc_vcpu_put(struct kvm_vcpu *vcpu);
-bool kvm_tsc_khz_valid(u32 khz);				/* as good as the host's */
+bool kvm_tsc_khz_valid(u32 khz);				/* can be had */
 int kvm_set_tsc_khz(struct kvm_vcpu *vcpu, u32 khz);		/* 0 / -EINVAL */
 
 /* ---- cpu/fpu.c ------------------------------------------------------------------------------------------ */

@@ -236,13 +236,17 @@ struct kvm_vm_mmu {
 
 /* ---- kvmclock (pv/clock.c) ---------------------------------------------------------------------- */
 
+struct kvm_clock_scale {
+	u32 mul;			/* ns = cycles * 2^shift * mul / 2^32 */
+	s8 shift;
+};
+
 struct kvm_vm_clock {
 	raw_spinlock_t lock;		/* the fields below, unless said otherwise */
 	bool used;			/* some vcpu has had a clock page; never false again, no lock */
 	bool shared;			/* tsc and ns below are the moment of all vcpus */
 	bool step_known, in_step;	/* all vcpus have the same TSC offset; step_known: as far as known */
-	s8 shift;			/* mul and shift: nanoseconds of a cycle, never change */
-	u32 mul;
+	struct kvm_clock_scale scale;	/* of the host's TSC; never changes */
 	u64 offset;			/* the clock less the host's unslewed time since boot */
 	u64 tsc, ns;			/* the host's TSC and the clock at the same moment */
 	u64 generation;			/* how often the clock was set */
@@ -256,6 +260,7 @@ struct kvm_vcpu_clock {
 	bool shared;			/* the page shows the VM's moment; the rest is of the last write */
 	int cpu;
 	u64 tsc, ns, tsc_offset;
+	struct kvm_clock_scale scale;	/* of the guest's TSC */
 	u64 written;			/* host TSC */
 	u64 generation;
 	u64 seen;			/* nanoseconds that the guest may have read already */
@@ -392,6 +397,7 @@ struct kvm_vcpu_arch {
 
 	/* TSC (cpu/tsc.c) */
 	u64 tsc_offset;			/* guest TSC = (host TSC * ratio) + offset */
+	u64 tsc_ratio;			/* with kvm_hw.tsc_ratio_bits of fraction; 0 is the ratio 1 */
 	u32 tsc_khz;			/* 0 never: the VM's default until set */
 	u64 ia32_tsc_adjust;
 	u64 tsc_aux;
@@ -478,7 +484,7 @@ struct kvm_arch {
 	u32 max_vcpu_ids;
 	raw_spinlock_t tsc_lock;	/* the fields below */
 	u64 tsc_generation;		/* writes that did not join the vcpus before; 0: none yet */
-	u64 tsc_offset;			/* of the last of them */
+	u64 tsc_offset, tsc_ratio;	/* of the last of them */
 	bool tsc_user_set;		/* it was userspace's */
 	struct kvm_vm_clock clock;
 	struct kvm_vm_xen xen;
@@ -614,6 +620,7 @@ struct kvm_x86_ops {
 	int (*dirty_logging_changed)(struct kvm_vcpu *vcpu);
 
 	void (*write_tsc_offset)(struct kvm_vcpu *vcpu, u64 offset);
+	void (*write_tsc_ratio)(struct kvm_vcpu *vcpu);		/* arch.tsc_ratio; with kvm_hw.tsc_ratio_bits */
 	void (*cpuid_changed)(struct kvm_vcpu *vcpu);
 	/* clears and sets bits of the features offered (cpu/cpuid.c: kvm_cpu_cap_*) */
 	void (*init_cpu_caps)(void);
@@ -646,6 +653,7 @@ struct kvm_x86_hw {
 	int max_tdp_level;
 	int max_huge_level;		/* KVM_MAX_HUGE_LEVEL, or less */
 	u8 host_phys_bits;
+	u8 tsc_ratio_bits;		/* fraction of what the guest's TSC may be multiplied by; 0: by nothing */
 	u8 shadow_phys_bits;		/* without the memory encryption bits */
 	u64 host_efer, host_xcr0, host_xss;
 	u64 supported_xcr0, supported_xss;

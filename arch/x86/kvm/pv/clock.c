@@ -42,10 +42,29 @@ static void host_moment_take(struct host_moment *m)
 	m->real = ktime_to_ns(snap.real);
 }
 
-/* Nanoseconds in so many cycles of the TSC, to the bit as the guest computes them. */
-static u64 cycles_to_ns(const struct kvm_vm_clock *clock, u64 cycles)
+/* With as many bits in mul as it holds. */
+static struct kvm_clock_scale scale_of(u32 khz)
 {
-	return pvclock_scale_delta(cycles, clock->mul, clock->shift);
+	u64 ratio = div_u64((u64)NSEC_PER_MSEC << 32, max(khz, 1u));
+	struct kvm_clock_scale scale = { };
+
+	while (ratio > U32_MAX) {
+		ratio >>= 1;
+		scale.shift++;
+	}
+	/* Divided again, for the bits that the shift would not bring. */
+	while (scale.shift <= 0 && ratio <= U32_MAX / 2 && scale.shift > -10) {
+		scale.shift--;
+		ratio = div_u64((u64)NSEC_PER_MSEC << (32 - scale.shift), max(khz, 1u));
+	}
+	scale.mul = ratio;
+	return scale;
+}
+
+/* Nanoseconds in so many cycles of the TSC, to the bit as the guest computes them. */
+static u64 cycles_to_ns(struct kvm_clock_scale scale, u64 cycles)
+{
+	return pvclock_scale_delta(cycles, scale.mul, scale.shift);
 }
 
 /* The clock at that moment. clock->lock is held. */
@@ -54,7 +73,7 @@ static u64 clock_at(const struct kvm_vm_clock *clock, const struct host_moment *
 	if (!clock->shared)
 		return m->base + clock->offset;
 	/* Readings of two processors may be a few cycles apart. */
-	return clock->ns + cycles_to_ns(clock, max_t(s64, m->tsc - clock->tsc, 0));
+	return clock->ns + cycles_to_ns(clock->scale, max_t(s64, m->tsc - clock->tsc, 0));
 }
 
 static void share_moment(struct kvm_vm_clock *clock, const struct host_moment *m)
@@ -96,7 +115,9 @@ static bool tscs_in_step(struct kvm *kvm)
 		clock->in_step = true;
 		kvm_for_each_vcpu(i, vcpu, kvm)
 			clock->in_step &= READ_ONCE(vcpu->arch.tsc_offset) ==
-					  READ_ONCE(first->arch.tsc_offset);
+					  READ_ONCE(first->arch.tsc_offset) &&
+					  READ_ONCE(vcpu->arch.tsc_ratio) ==
+					  READ_ONCE(first->arch.tsc_ratio);
 	}
 	return clock->in_step;
 }
@@ -122,9 +143,9 @@ static bool page_wanted(struct kvm_vcpu *vcpu)
 static u64 page_reading(struct kvm_vcpu *vcpu, u64 host_tsc)
 {
 	struct kvm_vcpu_clock *c = &vcpu->arch.clock;
-	s64 cycles = host_tsc - c->tsc;
+	s64 cycles = kvm_scale_tsc(vcpu, host_tsc) - kvm_scale_tsc(vcpu, c->tsc);
 
-	return c->ns + cycles_to_ns(&vcpu->kvm->arch.clock, max_t(s64, cycles, 0));
+	return c->ns + cycles_to_ns(c->scale, max_t(s64, cycles, 0));
 }
 
 /*
@@ -170,10 +191,10 @@ static bool fill_page(struct kvm_vcpu *vcpu, struct pvclock_vcpu_time_info *page
 	c->written = m.tsc;
 	c->shared = clock->shared;
 	c->tsc_offset = vcpu->arch.tsc_offset;
-	page->tsc_timestamp = c->tsc + c->tsc_offset;
+	page->tsc_timestamp = kvm_scale_tsc(vcpu, c->tsc) + c->tsc_offset;
 	page->system_time = c->ns;
-	page->tsc_to_system_mul = clock->mul;
-	page->tsc_shift = clock->shift;
+	page->tsc_to_system_mul = c->scale.mul;
+	page->tsc_shift = c->scale.shift;
 	return changed;
 }
 
@@ -315,6 +336,7 @@ void kvm_clock_tsc_changed(struct kvm_vcpu *vcpu)
 	unsigned long flags;
 	int i;
 
+	vcpu->arch.clock.scale = vcpu->arch.tsc_ratio ? scale_of(vcpu->arch.tsc_khz) : clock->scale;
 	raw_spin_lock_irqsave(&clock->lock, flags);
 	clock->step_known = false;
 	raw_spin_unlock_irqrestore(&clock->lock, flags);
@@ -459,7 +481,7 @@ bool kvm_clock_pair(struct kvm_vcpu *vcpu, struct kvm_clock_pairing *pairing)
 		return false;
 	pairing->sec = div_u64_rem(m.real, NSEC_PER_SEC, &nsec);
 	pairing->nsec = nsec;
-	pairing->tsc = m.tsc + vcpu->arch.tsc_offset;
+	pairing->tsc = kvm_scale_tsc(vcpu, m.tsc) + vcpu->arch.tsc_offset;
 	return true;
 }
 
@@ -474,28 +496,11 @@ int kvm_clock_guest_stopped(struct kvm_vcpu *vcpu)
 
 /* ---- a VM's life ----------------------------------------------------------------------------- */
 
-/* ns = cycles * 2^shift * mul / 2^32, with as many bits in mul as it holds. */
-static void set_scale(struct kvm_vm_clock *clock, u32 khz)
-{
-	u64 ratio = div_u64((u64)NSEC_PER_MSEC << 32, max(khz, 1u));
-
-	while (ratio > U32_MAX) {
-		ratio >>= 1;
-		clock->shift++;
-	}
-	/* Divided again, for the bits that the shift would not bring. */
-	while (clock->shift <= 0 && ratio <= U32_MAX / 2 && clock->shift > -10) {
-		clock->shift--;
-		ratio = div_u64((u64)NSEC_PER_MSEC << (32 - clock->shift), max(khz, 1u));
-	}
-	clock->mul = ratio;
-}
-
 void kvm_clock_vm_init(struct kvm *kvm)
 {
 	struct kvm_vm_clock *clock = &kvm->arch.clock;
 
 	raw_spin_lock_init(&clock->lock);
-	set_scale(clock, tsc_khz);
+	clock->scale = scale_of(tsc_khz);
 	clock->offset = -(u64)ktime_to_ns(ktime_mono_to_any(ktime_get_raw(), TK_OFFS_BOOT));
 }

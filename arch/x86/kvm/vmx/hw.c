@@ -18,6 +18,8 @@
 #include "vmx.h"
 #include "../mmu/mmu.h"
 
+#define TSC_RATIO_BITS	48	/* fraction of the TSC multiplier: SDM 3, 26.6.5 */
+
 static DEFINE_PER_CPU(struct vmcs *, vmxon_region);
 /* What this processor may cache; changed on it, interrupts off. */
 static DEFINE_PER_CPU(struct list_head, loaded_vmcss);
@@ -246,6 +248,7 @@ int vmx_hw_setup(void)
 		kvm_mmu_configure_shadow(max_huge_level());
 	kvm_hw.npt = vmx_hw.ept;
 	kvm_hw.max_tdp_level = vmx_hw.ept_levels;
+	kvm_hw.tsc_ratio_bits = vmx_hw.controls.cpu2 & SECONDARY_EXEC_TSC_SCALING ? TSC_RATIO_BITS : 0;
 	kvm_hw.nrips = true;
 	kvm_hw.has_decode_assists = false;
 	vmx_posted_setup();

@@ -375,6 +375,7 @@ static const struct kvm_x86_ops vmx_ops = {
 	.dirty_logging_changed = vmx_dirty_logging_changed,
 
 	.write_tsc_offset = vmx_write_tsc_offset,
+	.write_tsc_ratio = vmx_write_tsc_ratio,
 	.cpuid_changed = vmx_cpuid_changed,
 	.init_cpu_caps = vmx_init_cpu_caps,
 	.set_tss_addr = vmx_set_tss_addr,

@@ -60,6 +60,8 @@ static void write_controls(struct vcpu_vmx *vmx)
 		c->cpu2 &= ~SECONDARY_EXEC_ENABLE_VPID;
 	if (!vmx->pml_on)
 		c->cpu2 &= ~SECONDARY_EXEC_ENABLE_PML;
+	if (!vmx->vcpu.arch.tsc_ratio)
+		c->cpu2 &= ~SECONDARY_EXEC_TSC_SCALING;
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, c->pin);
 	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c->cpu);
 	if (c->cpu & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
@@ -93,6 +95,8 @@ static void write_constants(struct vcpu_vmx *vmx)
 		vmcs_write(PLE_GAP, vmx_ple_gap);
 		vmcs_write(PLE_WINDOW, vmx_ple_window);
 	}
+	if (cpu2 & SECONDARY_EXEC_TSC_SCALING)
+		vmcs_write(TSC_MULTIPLIER, vmx->vcpu.arch.tsc_ratio);
 	if (vmx_hw.timer)
 		vmcs_write(VMX_PREEMPTION_TIMER_VALUE, vmx_hw.timer_period);
 }
@@ -418,6 +422,15 @@ void vmx_flush_tlb_page(struct kvm_vcpu *vcpu, gva_t gva)
 void vmx_write_tsc_offset(struct kvm_vcpu *vcpu, u64 offset)
 {
 	vmcs_write(TSC_OFFSET, offset);
+}
+
+void vmx_write_tsc_ratio(struct kvm_vcpu *vcpu)
+{
+	struct vcpu_vmx *vmx = to_vmx(vcpu);
+
+	vmx_set_cpu2_control(vmx, SECONDARY_EXEC_TSC_SCALING, vcpu->arch.tsc_ratio);
+	if (vcpu->arch.tsc_ratio)
+		vmcs_write(TSC_MULTIPLIER, vcpu->arch.tsc_ratio);
 }
 
 /* Instructions that raise #UD unless a control lets the guest have them; bits of CR4 that exist. */

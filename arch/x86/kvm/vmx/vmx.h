@@ -179,6 +179,7 @@ void vmx_flush_tlb_all(struct kvm_vcpu *vcpu);
 void vmx_flush_tlb_guest(struct kvm_vcpu *vcpu);
 void vmx_flush_tlb_page(struct kvm_vcpu *vcpu, gva_t gva);
 void vmx_write_tsc_offset(struct kvm_vcpu *vcpu, u64 offset);
+void vmx_write_tsc_ratio(struct kvm_vcpu *vcpu);
 void vmx_cpuid_changed(struct kvm_vcpu *vcpu);
 
 /* ---- apic.c: what the processor does of the local APIC ------------------------------------------------- */

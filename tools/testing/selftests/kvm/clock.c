@@ -3,7 +3,7 @@
  * kvmclock: the page that a guest computes its time from, the time of day, KVM_GET_CLOCK and
  * KVM_SET_CLOCK, and how a stopped guest is told. The guest reads its page as the protocol wants
  * it and hands over what it saw together with its TSC; the arithmetic is done here. And steal time:
- * how long a vcpu waited for a processor.
+ * how long a vcpu waited for a processor; and a TSC of another frequency than the host's.
  */
 #include "guest.h"
 
@@ -537,6 +537,136 @@ static void steal_grows(void)
 	check_equal(st->preempted, 0);
 }
 
+/* ---- a TSC of another frequency than the host's -------------------------------------------------- */
+
+/* R8 and R9: the TSC before and after a loop */
+GUEST(count_code, 64,
+	"1:	rdtsc\n	shl	$32, %rdx\n	or	%rdx, %rax\n	mov	%rax, %r8\n"
+	"	mov	$20000, %ecx\n"
+	"2:	dec	%ecx\n	jnz	2b\n"
+	"	rdtsc\n	shl	$32, %rdx\n	or	%rdx, %rax\n	mov	%rax, %r9\n"
+	"	out	%al, $0x10\n"
+	"	jmp	1b\n");
+
+static struct guest *scaled(struct guest *g)
+{
+	NEED(g->vm, KVM_CAP_VM_TSC_CONTROL);
+	NEED(g->kvm, KVM_CAP_TSC_CONTROL);
+	return g;
+}
+
+static int frequency(int fd)
+{
+	return must(ioctl(fd, KVM_GET_TSC_KHZ, 0));
+}
+
+static uint64_t loop_cycles(struct guest *g)
+{
+	uint64_t least = -1ull;
+
+	for (int i = 0; i < 10; i++) {
+		struct kvm_regs regs;
+
+		run_to_out(g, 0x10);
+		regs = vcpu_regs(g->vcpu);
+		check(regs.r9 > regs.r8);
+		if (regs.r9 - regs.r8 < least)
+			least = regs.r9 - regs.r8;
+	}
+	return least;
+}
+
+static void frequency_counts(void)
+{
+	struct guest *g = scaled(guest_new(LONG, count_code));
+	uint64_t khz = frequency(g->vcpu), cycles = loop_cycles(g), last = 0;
+	static const int percent[] = { 200, 50, 325, 100 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(percent); i++) {
+		uint64_t wanted = cycles * percent[i] / 100, got;
+
+		must(ioctl(g->vcpu, KVM_SET_TSC_KHZ, khz * percent[i] / 100));
+		check_equal(frequency(g->vcpu), khz * percent[i] / 100);
+		got = loop_cycles(g);
+		if (got < wanted * 9 / 10 || got > wanted * 11 / 10)
+			fail("%llu cycles at %d%%, not %llu", (unsigned long long)got, percent[i],
+			     (unsigned long long)wanted);
+		/* It goes on from where it was, and the register is what the guest reads. */
+		check(vcpu_regs(g->vcpu).r8 > last);
+		check(vcpu_get_msr(g->vcpu, 0x10, &last));
+		check(last > vcpu_regs(g->vcpu).r9);
+		check(last - vcpu_regs(g->vcpu).r9 < 5 * khz * 1000 * slowness());
+	}
+}
+
+static void frequency_bad(void)
+{
+	struct guest *g = scaled(guest_new(LONG, count_code));
+	int khz = frequency(g->vcpu);
+
+	must_fail(ioctl(g->vcpu, KVM_SET_TSC_KHZ, 1ull << 32), EINVAL);
+	must_fail(ioctl(g->vm, KVM_SET_TSC_KHZ, khz * 2), EINVAL);
+	check_equal(frequency(g->vcpu), khz);
+	check_equal(frequency(g->vm), khz);
+	must(ioctl(g->vcpu, KVM_SET_TSC_KHZ, 1));
+	run_to_out(g, 0x10);
+	must(ioctl(g->vcpu, KVM_SET_TSC_KHZ, 0));
+	check_equal(frequency(g->vcpu), khz);
+}
+
+/* The VM's is that of vcpus to come; they are in step, and stay so if userspace writes them alike. */
+static void frequency_of_vm(void)
+{
+	struct guest *g = scaled(guest_new(LONG, count_code));
+	int vm = must(ioctl(g->kvm, KVM_CREATE_VM, 0));
+	struct kvm_device_attr attr = { .group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET };
+	uint64_t offset[3], tsc;
+	int khz = frequency(g->vcpu), vcpu[3];
+
+	must(ioctl(vm, KVM_SET_TSC_KHZ, khz * 2));
+	check_equal(frequency(vm), khz * 2);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 3; i++) {
+			if (!round)
+				vcpu[i] = must(ioctl(vm, KVM_CREATE_VCPU, i));
+			if (round == 1)
+				check(vcpu_set_msr(vcpu[i], 0x10, 1000000000ull * khz));
+			if (round == 2)
+				must(ioctl(vcpu[i], KVM_SET_TSC_KHZ, khz * 3));
+			check_equal(frequency(vcpu[i]), khz * (2 + round / 2));
+			attr.addr = (uintptr_t)&offset[i];
+			must(ioctl(vcpu[i], KVM_GET_DEVICE_ATTR, &attr));
+			check_equal(offset[i], offset[0]);
+		}
+		if (!round)
+			continue;
+		check(vcpu_get_msr(vcpu[2], 0x10, &tsc));
+		check(tsc >= 1000000000ull * khz);
+		check(tsc < 1000000000ull * khz + 60000ull * khz * slowness());
+	}
+}
+
+static void frequency_of_clock(void)
+{
+	struct guest *g = scaled(guest_new(LONG, read_code));
+	int khz = frequency(g->vcpu);
+	uint32_t mul;
+
+	check(vcpu_set_msr(g->vcpu, MSR_KVM_SYSTEM_TIME_NEW, CLOCK_PAGE | 1));
+	mul = guest_reading(g).page.mul;
+	must(ioctl(g->vcpu, KVM_SET_TSC_KHZ, khz / 3));
+	for (int i = 0; i < 20; i++) {
+		check(guest_reading(g).page.mul != mul);
+		check_agrees(g);
+		sleep_ms(20);
+	}
+	check(vcpu_set_msr(g->vcpu, 0x10, 1ull << 40));
+	check_agrees(g);
+	must(ioctl(g->vcpu, KVM_SET_TSC_KHZ, 0));
+	check_equal(guest_reading(g).page.mul, mul);
+	check_agrees(g);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -559,6 +689,10 @@ int main(int argc, char **argv)
 		{ "set while the guest reads", set_while_reading },
 		{ "steal time: the MSR", steal_msr },
 		{ "steal time grows with the wait", steal_grows },
+		{ "another frequency: the TSC", frequency_counts },
+		{ "another frequency: bad arguments", frequency_bad },
+		{ "another frequency: of a VM", frequency_of_vm },
+		{ "another frequency: the page", frequency_of_clock },
 	};
 
 	return RUN_CASES("clock", cases);
