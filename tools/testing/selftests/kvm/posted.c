@@ -270,10 +270,9 @@ static void *send_many(void *arg)
 }
 
 /* What is sent while the processor is told to deliver no more, or again, waits and comes. */
-static void debugger(void)
+static void block_and_let_in(struct guest *g)
 {
 	struct kvm_guest_debug debug = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_BLOCKIRQ };
-	struct guest *g = new_guest(true);
 	pthread_t thread;
 
 	on_processor(0);
@@ -288,6 +287,11 @@ static void debugger(void)
 	}
 	pthread_join(thread, NULL);
 	check_equal(state_of(g)->messages, ROUNDS);
+}
+
+static void debugger(void)
+{
+	block_and_let_in(new_guest(true));
 }
 
 /* Userspace looks at the APIC between any two of them. */
@@ -404,23 +408,10 @@ static void device_outside(void)
 
 static void device_debugger(void)
 {
-	struct kvm_guest_debug debug = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_BLOCKIRQ };
 	struct guest *g = new_guest(true);
-	pthread_t thread;
 
 	with_device(g);
-	on_processor(0);
-	check(!pthread_create(&thread, NULL, send_many, g));
-	while (!state_of(g)->stop) {
-		must(ioctl(g->vcpu, KVM_SET_GUEST_DEBUG, &debug));
-		go_to(g, posted_short);
-		run_to_out(g, DONE_PORT);
-		must(ioctl(g->vcpu, KVM_SET_GUEST_DEBUG, &(struct kvm_guest_debug){ 0 }));
-		go_to(g, posted_short);
-		run_to_out(g, DONE_PORT);
-	}
-	pthread_join(thread, NULL);
-	check_equal(state_of(g)->messages, ROUNDS);
+	block_and_let_in(g);
 }
 
 /* Only what has one destination and is a plain edge can be posted. */
