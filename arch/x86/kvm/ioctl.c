@@ -27,7 +27,6 @@
 #define X2APIC_API_KNOWN (KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
 
 /* Hypercalls that userspace can have for itself. */
-#define BUS_LOCK_MODES		(KVM_BUS_LOCK_DETECTION_OFF | KVM_BUS_LOCK_DETECTION_EXIT)
 #define EXIT_HYPERCALLS		BIT(KVM_HC_MAP_GPA_RANGE)
 
 /* The three pages of KVM_SET_TSS_ADDR must end below 4 GiB. */
@@ -113,8 +112,6 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 		return kvm_steal_time_offered();
 	case KVM_CAP_XCRS:
 		return boot_cpu_has(X86_FEATURE_XSAVE);
-	case KVM_CAP_X86_BUS_LOCK_EXIT:
-		return kvm_hw.tells_bus_locks ? BUS_LOCK_MODES : 0;
 	case KVM_CAP_TSC_CONTROL:
 	case KVM_CAP_VM_TSC_CONTROL:
 		return kvm_hw.tsc_ratio_bits != 0;
@@ -149,15 +146,6 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 	default:
 		return 0;
 	}
-}
-
-static int set_bus_lock_exits(struct kvm *kvm, u64 mode)
-{
-	if (!kvm_hw.tells_bus_locks ||
-	    (mode != KVM_BUS_LOCK_DETECTION_OFF && mode != KVM_BUS_LOCK_DETECTION_EXIT))
-		return -EINVAL;
-	WRITE_ONCE(kvm->arch.bus_lock_exits, mode == KVM_BUS_LOCK_DETECTION_EXIT);
-	return 0;
 }
 
 static int enable_max_vcpu_ids(struct kvm *kvm, u64 ids)
@@ -279,8 +267,6 @@ int kvm_arch_vm_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
 		return set_apic_bus_ns(kvm, arg);
 	case KVM_CAP_X86_DISABLE_EXITS:
 		return disable_exits(kvm, arg);
-	case KVM_CAP_X86_BUS_LOCK_EXIT:
-		return set_bus_lock_exits(kvm, arg);
 	case KVM_CAP_EXIT_HYPERCALL:
 		if (arg & ~(u64)EXIT_HYPERCALLS)
 			return -EINVAL;

@@ -316,9 +316,6 @@ static int handle_rare(struct kvm_vcpu *vcpu, u32 reason)
 		return vmx_handle_apic_write(vcpu);
 	case EXIT_REASON_EOI_INDUCED:
 		return vmx_handle_eoi(vcpu);
-	case EXIT_REASON_BUS_LOCK:
-		vcpu->arch.bus_locked = true;
-		return 1;
 	case EXIT_REASON_TPR_BELOW_THRESHOLD:
 		kvm_request(vcpu, KVM_REQ_EVENT);
 		return 1;
@@ -367,7 +364,7 @@ static int handle_rare(struct kvm_vcpu *vcpu, u32 reason)
 	}
 }
 
-static int handle(struct kvm_vcpu *vcpu)
+int vmx_handle_exit(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	u32 reason = vmx->exit_reason;
@@ -404,15 +401,4 @@ static int handle(struct kvm_vcpu *vcpu)
 		vmx->l1d_dirty = true;
 		return handle_rare(vcpu, reason);
 	}
-}
-
-/* Userspace slows down who locks the bus: it hears of it at once, with another exit if there is one. */
-int vmx_handle_exit(struct kvm_vcpu *vcpu)
-{
-	int r = handle(vcpu);
-
-	if (likely(!vcpu->arch.bus_locked) || r <= 0)
-		return r;
-	vcpu->run->exit_reason = KVM_EXIT_X86_BUS_LOCK;
-	return 0;
 }

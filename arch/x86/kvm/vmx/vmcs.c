@@ -60,8 +60,6 @@ static void write_controls(struct vcpu_vmx *vmx)
 		c->cpu2 &= ~SECONDARY_EXEC_ENABLE_VPID;
 	if (!vmx->pml_on)
 		c->cpu2 &= ~SECONDARY_EXEC_ENABLE_PML;
-	if (!vmx->vcpu.kvm->arch.bus_lock_exits)
-		c->cpu2 &= ~SECONDARY_EXEC_BUS_LOCK_DETECTION;
 	if (!vmx->vcpu.arch.tsc_ratio)
 		c->cpu2 &= ~SECONDARY_EXEC_TSC_SCALING;
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, c->pin);

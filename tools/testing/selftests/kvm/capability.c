@@ -210,33 +210,6 @@ static void tdp_mmu(void)
 	check_equal(!module_parameter_off("/sys/module/kvm/parameters/tdp_mmu"), nested_paging());
 }
 
-GUEST(lock_code, 64,
-	"1:	lock incl	0xa03e\n"	/* across two cache lines */
-	"	hlt\n	jmp	1b\n");
-
-/* No emulator has it. */
-static void bus_locks(void)
-{
-	struct guest *g = guest_new(LONG, lock_code);
-	int vm, slow;
-
-	NEED(g->vm, KVM_CAP_X86_BUS_LOCK_EXIT);
-	for (slow = 1; slow >= 0; slow--) {
-		vm = must(ioctl(g->kvm, KVM_CREATE_VM, 0));
-		must(enable(vm, KVM_CAP_X86_BUS_LOCK_EXIT, 0, slow ? KVM_BUS_LOCK_DETECTION_EXIT :
-								     KVM_BUS_LOCK_DETECTION_OFF));
-		g = guest_in_vm(g->kvm, vm, LONG, lock_code);
-		for (int i = 0; i < 3; i++) {
-			if (slow) {
-				run_to(g, KVM_EXIT_X86_BUS_LOCK);
-				check(g->run->flags & KVM_RUN_X86_BUS_LOCK);
-			}
-			run_to(g, KVM_EXIT_HLT);
-			check(!(g->run->flags & KVM_RUN_X86_BUS_LOCK));
-		}
-	}
-}
-
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -249,7 +222,6 @@ int main(int argc, char **argv)
 		{ "KVM_CAP_X86_USER_SPACE_MSR", user_space_msr },
 		{ "KVM_CAP_EXCEPTION_PAYLOAD", exception_payload },
 		{ "KVM_CAP_X86_BUS_LOCK_EXIT", bus_lock_exit },
-		{ "... and its exits", bus_locks },
 		{ "tdp_mmu reads as the guests are paged", tdp_mmu },
 	};
 
