@@ -246,6 +246,28 @@ static void ports(void)
 	check(!memcmp(g->memory + 0xa100, "abcdefghijk", 11));
 }
 
+/* For a guest that was told of it; the processor need not have it. */
+GUEST(rdpid_code, 64,
+	"	mov	$0xc0000103, %ecx\n	mov	$0x77, %eax\n	xor	%edx, %edx\n	wrmsr\n"
+	"	or	$-1, %rbx\n"
+	FORCED "	rdpid	%rbx\n	hlt\n");
+
+static void processor_id_emulated(void)
+{
+	struct guest *g = guest_new(LONG, rdpid_code);
+	struct kvm_cpuid2 *cpuid = cpuid_supported(g->kvm);
+	struct kvm_cpuid_entry2 *e = cpuid_find(cpuid, 7, 0);
+
+	if (!e || !(cpuid_find(cpuid, 0x80000001, 0)->edx & 1u << 27))
+		skip("no TSC_AUX on this processor");
+	e->ecx |= 1u << 22;
+	must(ioctl(g->vcpu, KVM_SET_CPUID2, cpuid));
+	free(cpuid);
+	set_emulation_prefix("1");
+	run_to(g, KVM_EXIT_HLT);
+	check_equal(vcpu_regs(g->vcpu).rbx, 0x77);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -261,6 +283,7 @@ int main(int argc, char **argv)
 		{ "RDTSC of user code, denied", counter_denied },
 		{ "RDPMC", performance_counter },
 		{ "RDPID", with_processor_id },
+		{ "RDPID that the processor need not have", processor_id_emulated },
 		{ "RDFSBASE, WRFSBASE, RDGSBASE, WRGSBASE", with_bases },
 		{ "WRFSBASE of user code", with_bases_of_user },
 		{ "WRGSBASE, not canonical", with_base_not_canonical },
