@@ -238,14 +238,21 @@ static int read_upcall(struct kvm_vcpu *vcpu, u8 *upcall)
 	return kvm_place_read(vcpu->kvm, kvm_xen_place(kept, INFO_UPCALL), upcall, sizeof(*upcall));
 }
 
-/* May be asked when nothing may sleep. Should the page have gone just now, it is looked for once more. */
+/*
+ * May be asked when nothing may sleep. Should the page have gone just now, it is looked for once more. One
+ * that the guest is about to be given does not wait: the byte is set until the guest's handler clears it,
+ * and what sets it again asks for a look.
+ */
 bool __kvm_xen_upcall_waits(struct kvm_vcpu *vcpu)
 {
+	const struct kvm_interrupt_event *given = &vcpu->arch.interrupt;
 	struct kvm *kvm = vcpu->kvm;
-	u8 upcall = 0;
+	u8 vector = READ_ONCE(kvm->arch.xen.upcall_vector), upcall = 0;
 	int idx, r;
 
-	if (!READ_ONCE(kvm->arch.xen.upcall_vector) || !READ_ONCE(vcpu->arch.xen.info_present))
+	if (!vector || !READ_ONCE(vcpu->arch.xen.info_present))
+		return false;
+	if (given->injected && given->nr == vector)
 		return false;
 	idx = srcu_read_lock(&kvm->srcu);
 	pagefault_disable();

@@ -284,6 +284,18 @@ static void event_send(void)
 	must_fail(send_event(g, 4096), EINVAL);
 }
 
+/* However the host disturbs the vcpu: nothing is delivered a second time, or in a handler. */
+static void event_often(void)
+{
+	struct guest *g = xen_guest();
+
+	for (uint64_t i = 1; i <= 10000 / slowness(); i++) {
+		pending(g)[1] = 0;
+		must(send_event(g, 67));
+		check_equal(upcalls(g), i);
+	}
+}
+
 static void event_masks(void)
 {
 	struct guest *g = xen_guest();
@@ -656,6 +668,7 @@ static const struct test_case cases[] = {
 	{ "clock pages", time_pages },
 	{ "an upcall that userspace asks for", upcall_by_userspace },
 	{ "KVM_XEN_HVM_EVTCHN_SEND", event_send },
+	{ "events one after another", event_often, 60 },
 	{ "masked and merged events", event_masks },
 	{ "events of a 32-bit guest", event_narrow },
 	{ "an upcall through the local APIC", event_vector },
