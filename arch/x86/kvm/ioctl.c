@@ -63,7 +63,6 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 	case KVM_CAP_REINJECT_CONTROL:
 	case KVM_CAP_SPLIT_IRQCHIP:
 	case KVM_CAP_TSC_DEADLINE_TIMER:
-	case KVM_CAP_VAPIC:
 	case KVM_CAP_X86_MSR_FILTER:
 	case KVM_CAP_X86_USER_SPACE_MSR:
 	case KVM_CAP_LAST_CPU:
@@ -112,6 +111,8 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 		return kvm_steal_time_offered();
 	case KVM_CAP_XCRS:
 		return boot_cpu_has(X86_FEATURE_XSAVE);
+	case KVM_CAP_VAPIC:
+		return !kvm_hw.virtual_tpr;
 	case KVM_CAP_TSC_CONTROL:
 	case KVM_CAP_VM_TSC_CONTROL:
 		return kvm_hw.tsc_ratio_bits != 0;

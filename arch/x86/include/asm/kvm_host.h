@@ -649,6 +649,7 @@ struct kvm_x86_hw {
 	bool npt;			/* two-dimensional paging in use */
 	bool has_decode_assists;
 	bool nrips;
+	bool virtual_tpr;		/* the processor does accesses to a TPR in the APIC's page */
 	bool posts_devices;		/* interrupts of devices may go to vcpus past the host */
 	int max_tdp_level;
 	int max_huge_level;		/* KVM_MAX_HUGE_LEVEL, or less */

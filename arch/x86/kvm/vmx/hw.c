@@ -250,6 +250,7 @@ int vmx_hw_setup(void)
 	kvm_hw.max_tdp_level = vmx_hw.ept_levels;
 	kvm_hw.tsc_ratio_bits = vmx_hw.controls.cpu2 & SECONDARY_EXEC_TSC_SCALING ? TSC_RATIO_BITS : 0;
 	kvm_hw.nrips = true;
+	kvm_hw.virtual_tpr = vmx_hw.apic_accesses;
 	kvm_hw.has_decode_assists = false;
 	vmx_posted_setup();
 	set_bit(0, vpids);
