@@ -7,8 +7,9 @@
 #include "vmx.h"
 #include "../trace.h"
 
-static void set_event(u32 type, u8 vector)
+static void set_event(struct vcpu_vmx *vmx, u32 type, u8 vector)
 {
+	vmx_end_halt(vmx);
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, vector | type | INTR_INFO_VALID_MASK);
 }
 
@@ -41,7 +42,7 @@ void vmx_inject_exception(struct kvm_vcpu *vcpu)
 		vmcs_write(VM_ENTRY_EXCEPTION_ERROR_CODE, ex->error_code);
 		type |= INTR_INFO_DELIVER_CODE_MASK;
 	}
-	set_event(type, ex->vector);
+	set_event(to_vmx(vcpu), type, ex->vector);
 }
 
 void vmx_inject_interrupt(struct kvm_vcpu *vcpu, bool reinjected)
@@ -55,10 +56,10 @@ void vmx_inject_interrupt(struct kvm_vcpu *vcpu, bool reinjected)
 	/* One that userspace wants delivered although the guest blocks it: an entry refuses those. */
 	if (irq->soft || !vmx_interrupt_allowed(vcpu)) {
 		prepare_soft(to_vmx(vcpu));
-		set_event(INTR_TYPE_SOFT_INTR, irq->nr);
+		set_event(to_vmx(vcpu), INTR_TYPE_SOFT_INTR, irq->nr);
 		return;
 	}
-	set_event(INTR_TYPE_EXT_INTR, irq->nr);
+	set_event(to_vmx(vcpu), INTR_TYPE_EXT_INTR, irq->nr);
 }
 
 void vmx_inject_nmi(struct kvm_vcpu *vcpu)
@@ -71,7 +72,7 @@ void vmx_inject_nmi(struct kvm_vcpu *vcpu)
 	to_vmx(vcpu)->had_nmi = true;
 	/* The entry is refused while they count as blocked; delivery blocks them. */
 	vmx_set_nmi_mask(vcpu, false);
-	set_event(INTR_TYPE_NMI_INTR, NMI_VECTOR);
+	set_event(to_vmx(vcpu), INTR_TYPE_NMI_INTR, NMI_VECTOR);
 }
 
 /* The entry did not take place: the vcpu still knows what it was about to be given. */
@@ -161,6 +162,8 @@ void vmx_set_interrupt_shadow(struct kvm_vcpu *vcpu, u32 mask)
 {
 	u32 old = vmcs_read32(GUEST_INTERRUPTIBILITY_INFO), state = old & ~SHADOWS;
 
+	/* One that is halted is in no shadow, and when it enters SMM it goes on. */
+	vmx_end_halt(to_vmx(vcpu));
 	/* Both at once are refused, and that of STI with interrupts off. */
 	if ((mask & KVM_X86_SHADOW_INT_STI) && !(mask & KVM_X86_SHADOW_INT_MOV_SS) &&
 	    (vcpu->arch.rflags & X86_EFLAGS_IF))

@@ -45,6 +45,9 @@ static void vmx_vcpu_put(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
+	/* Userspace may change what a halted vcpu cannot have; halts may end at any time. */
+	if (!vcpu->scheduled_out)
+		vmx_end_halt(vmx);
 	if (vmx_hw.posted && vmx->inbox)
 		vmx_posted_put(vmx);
 	vmx_restore_host(vmx);

@@ -107,6 +107,16 @@ static bool passes_l1d_flush(struct kvm_vcpu *vcpu)
 	return kvm_guest_has(vcpu, X86_FEATURE_FLUSH_L1D) && boot_cpu_has(X86_FEATURE_FLUSH_L1D);
 }
 
+/* How long the processor has slept. Userspace wants no exits for them (KVM_X86_DISABLE_EXITS_CSTATE). */
+static const u32 residencies[] = {
+	MSR_CORE_C1_RES, MSR_CORE_C3_RESIDENCY, MSR_CORE_C6_RESIDENCY, MSR_CORE_C7_RESIDENCY,
+};
+
+static bool passes_residencies(struct kvm_vcpu *vcpu)
+{
+	return vcpu->kvm->arch.exits_disabled & KVM_X86_DISABLE_EXITS_CSTATE;
+}
+
 /*
  * What the processor does of an x2APIC: the TPR, or nearly all reads, and the ends of interrupts. It
  * would also do reads of registers that do not exist.
@@ -129,13 +139,13 @@ static void pass_x2apic(struct vcpu_vmx *vmx)
 void vmx_update_msr_intercepts(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
-	bool ibpb = passes_ibpb(vcpu), l1d = passes_l1d_flush(vcpu);
+	bool ibpb = passes_ibpb(vcpu), l1d = passes_l1d_flush(vcpu), sleep = passes_residencies(vcpu);
 	unsigned int i;
 
 	if (!vmx_hw.msr_bitmaps)
 		return;
 	if (vmx->msr_bitmap == vmx_msr_bitmap_default && !kvm_msr_filtered(vcpu) && !ibpb &&
-	    !l1d && !vmx->spec_ctrl_used && !vmx->passes_tpr) {
+	    !l1d && !sleep && !vmx->spec_ctrl_used && !vmx->passes_tpr) {
 		vmx_set_cpu_control(vmx, CPU_BASED_USE_MSR_BITMAPS, true);
 		return;
 	}
@@ -151,6 +161,8 @@ void vmx_update_msr_intercepts(struct kvm_vcpu *vcpu)
 	pass(vmx, MSR_IA32_PRED_CMD, false, ibpb);
 	pass(vmx, MSR_IA32_FLUSH_CMD, false, l1d);
 	pass(vmx, MSR_IA32_SPEC_CTRL, vmx->spec_ctrl_used, vmx->spec_ctrl_used);
+	for (i = 0; i < ARRAY_SIZE(residencies); i++)
+		pass(vmx, residencies[i], sleep, false);
 	pass_x2apic(vmx);
 	vmx->entry.spec_open = vmx->spec_ctrl_used;
 }

@@ -50,11 +50,23 @@ void vmx_vmcs_destroy(struct vcpu_vmx *vmx)
 	free_page((unsigned long)vmx->vmcs);
 }
 
+/* Exits that userspace has its guest do without: KVM_CAP_X86_DISABLE_EXITS. */
+static void drop_exits(struct vmx_controls *c, u32 disabled)
+{
+	if (disabled & KVM_X86_DISABLE_EXITS_HLT)
+		c->cpu &= ~CPU_BASED_HLT_EXITING;
+	if (disabled & KVM_X86_DISABLE_EXITS_MWAIT)
+		c->cpu &= ~(CPU_BASED_MWAIT_EXITING | CPU_BASED_MONITOR_EXITING);
+	if (disabled & KVM_X86_DISABLE_EXITS_PAUSE)
+		c->cpu2 &= ~SECONDARY_EXEC_PAUSE_LOOP_EXITING;
+}
+
 static void write_controls(struct vcpu_vmx *vmx)
 {
 	struct vmx_controls *c = &vmx->controls;
 
 	*c = vmx_hw.controls;
+	drop_exits(c, vmx->vcpu.kvm->arch.exits_disabled);
 	vmx_apic_reset(vmx);
 	if (!vmx->vpid)
 		c->cpu2 &= ~SECONDARY_EXEC_ENABLE_VPID;

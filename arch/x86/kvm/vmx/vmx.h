@@ -118,6 +118,16 @@ static inline struct vcpu_vmx *to_vmx(struct kvm_vcpu *vcpu)
 	return container_of(vcpu, struct vcpu_vmx, vcpu);
 }
 
+/*
+ * A guest that is halted in the processor goes on: with an event that only a vcpu which runs can be
+ * given, or because its state changes (SDM 3, 27.3.1.5 and 27.6.2).
+ */
+static inline void vmx_end_halt(struct vcpu_vmx *vmx)
+{
+	if (unlikely(!(vmx->controls.cpu & CPU_BASED_HLT_EXITING)))
+		vmcs_write(GUEST_ACTIVITY_STATE, GUEST_ACTIVITY_ACTIVE);
+}
+
 /* ---- caps.c: what the processor offers and what of it is used ------------------------------------ */
 
 struct vmx_features {

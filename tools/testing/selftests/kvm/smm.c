@@ -39,6 +39,10 @@ GUEST(self_code, 64,
 	"	movl	$0x44200, (%rbx)\n"		/* to itself */
 	"1:	out	%al, $0x10\n"
 	"	jmp	1b\n");
+GUEST(halts_code, 64,
+	"	cli\n"
+	"1:	hlt\n"
+	"	jmp	1b\n");
 GUEST(halt_code, 64,
 	"	cli\n"
 	"	hlt\n"
@@ -361,22 +365,22 @@ static void smi_to_itself(void)
 
 struct message {
 	struct guest *g;
-	uint32_t data;
+	uint32_t data, id;
 };
 
 static void *send_later(void *arg)
 {
 	struct message *m = arg;
-	struct kvm_msi msi = { .address_lo = 0xfee00000, .data = m->data };
+	struct kvm_msi msi = { .address_lo = 0xfee00000 | m->id << 12, .data = m->data };
 
 	sleep_ms(30);
 	ioctl(m->g->vm, KVM_SIGNAL_MSI, &msi);
 	return NULL;
 }
 
-static void run_while_sending(struct guest *g, uint32_t data, void (*run)(struct guest *g))
+static void run_while_sending(struct guest *g, uint32_t id, uint32_t data, void (*run)(struct guest *g))
 {
-	struct message m = { g, data };
+	struct message m = { g, data, id };
 	pthread_t thread;
 
 	check_equal(pthread_create(&thread, NULL, send_later, &m), 0);
@@ -399,12 +403,36 @@ static void halted(void)
 {
 	struct guest *g = with_apic(halt_code);
 
-	run_while_sending(g, MSI_SMI, run_to_handler);
+	run_while_sending(g, 0, MSI_SMI, run_to_handler);
 	check_in_smm(g, SMRAM);
 	check_equal(area64(SMRAM, 0xc8) >> 8 & 0xff, 1);
-	run_while_sending(g, MSI_NMI, run_to_nmi);
+	run_while_sending(g, 0, MSI_NMI, run_to_nmi);
 	check_equal(guest_report(g)->rip, GUEST_CODE + 2);
 	run_to_out(g, GUEST_PORT);
+}
+
+/* The processor halts by itself, until anything happens. */
+static void halted_without_exit(void)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_DISABLE_EXITS,
+				      .args = { KVM_X86_DISABLE_EXITS_HLT } };
+	struct guest *g = with_apic(halts_code);
+	size_t size;
+
+	if (!(extension(g->vm, KVM_CAP_X86_DISABLE_EXITS) & KVM_X86_DISABLE_EXITS_HLT))
+		skip("HLT must exit on this processor");
+	must(ioctl(g->vm, KVM_ENABLE_CAP, &cap));
+	/* It is for vcpus to come. */
+	g->vcpu = must(ioctl(g->vm, KVM_CREATE_VCPU, 1));
+	g->run = vcpu_map_run(g->kvm, g->vcpu, &size);
+	vcpu_set_supported_cpuid(g->kvm, g->vcpu);
+	vcpu_set_mode(g->vcpu, LONG);
+	check(vcpu_set_msr(g->vcpu, MSR_SMBASE, SMRAM));
+	must(ioctl(g->vcpu, KVM_SET_MP_STATE, &(struct kvm_mp_state){ KVM_MP_STATE_RUNNABLE }));
+	run_while_sending(g, 1, MSI_SMI, run_to_handler);
+	check_in_smm(g, SMRAM);
+	run_while_sending(g, 1, MSI_NMI, run_to_nmi);
+	check_equal(vcpu_stat(g->vcpu, "halt_exits"), 0);
 }
 
 static void init_waits(void)
@@ -475,6 +503,7 @@ int main(int argc, char **argv)
 		{ "another SMI waits for its end", smi_waits },
 		{ "an APIC's SMI", smi_to_itself },
 		{ "from a halt and back", halted },
+		{ "from a halt that makes no exit", halted_without_exit },
 		{ "an INIT waits for its end", init_waits },
 		{ "a vcpu moves while it is in it", moved_vcpu },
 	};
