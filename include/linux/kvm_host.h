@@ -555,6 +555,17 @@ void kvm_vcpu_kick(struct kvm_vcpu *vcpu);
 bool kvm_vcpu_yield_to(struct kvm_vcpu *target);
 /* Block until kvm_arch_vcpu_runnable(), a signal or a request, polling first. Releases srcu. */
 void kvm_vcpu_halt(struct kvm_vcpu *vcpu);
+/*
+ * How long a vcpu may spin before it exits, in the processor's unit. Each exit grows it, up to the most,
+ * since there was nobody to wait for; each time that the scheduler gives the vcpu a processor again it
+ * shrinks, down to the first. A change below "first" multiplies or divides, another is added or
+ * subtracted, and 0 goes back to the first.
+ */
+struct kvm_spin_window {
+	unsigned int first, grow, shrink, most;
+};
+unsigned int kvm_spin_window_longer(const struct kvm_spin_window *w, unsigned int now);
+unsigned int kvm_spin_window_shorter(const struct kvm_spin_window *w, unsigned int now);
 /* The vcpu waits for another one in a loop, @kernel: of the guest's kernel. Releases srcu; may sleep. */
 void kvm_vcpu_spins(struct kvm_vcpu *vcpu, bool kernel);
 /* Do what the host wants done before the guest is entered (see host_work.c). 0; -EINTR with

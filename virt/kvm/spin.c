@@ -4,6 +4,9 @@
  * present. The spinner's own is given to one that could be it. That a vcpu spins is noticed by the
  * processor (pause filter, pause-loop exits); which task runs next is the scheduler's decision.
  */
+#include <linux/export.h>
+#include <linux/minmax.h>
+
 #include "core.h"
 
 /* So many refusals by the scheduler are enough. */
@@ -46,6 +49,37 @@ static void help_another(struct kvm_vcpu *me, bool kernel)
 		refusals++;
 	}
 }
+
+/* ---- how long a loop may last ------------------------------------------------------------------------ */
+
+/* A small number is a factor, one that would be more than the whole first window is a difference. */
+static bool is_factor(const struct kvm_spin_window *w, unsigned int change)
+{
+	return change < w->first;
+}
+
+unsigned int kvm_spin_window_longer(const struct kvm_spin_window *w, unsigned int now)
+{
+	u64 next;
+
+	if (!w->grow)
+		return w->first;
+	next = is_factor(w, w->grow) ? (u64)now * w->grow : (u64)now + w->grow;
+	return clamp_t(u64, next, w->first, max(w->first, w->most));
+}
+EXPORT_SYMBOL_GPL(kvm_spin_window_longer);
+
+unsigned int kvm_spin_window_shorter(const struct kvm_spin_window *w, unsigned int now)
+{
+	if (!w->shrink)
+		return w->first;
+	if (is_factor(w, w->shrink))
+		return max(now / w->shrink, w->first);
+	return max(now - min(now, w->shrink), w->first);
+}
+EXPORT_SYMBOL_GPL(kvm_spin_window_shorter);
+
+/* ---- what is done with one that lasts longer ---------------------------------------------------------- */
 
 void kvm_vcpu_spins(struct kvm_vcpu *vcpu, bool kernel)
 {

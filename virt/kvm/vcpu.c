@@ -73,8 +73,8 @@ static void notify_sched_in(struct preempt_notifier *pn, int cpu)
 
 	WRITE_ONCE(vcpu->preempted, false);
 	WRITE_ONCE(vcpu->ready, false);
-	WRITE_ONCE(vcpu->scheduled_out, false);
 	load_here(vcpu);
+	WRITE_ONCE(vcpu->scheduled_out, false);
 }
 
 static void notify_sched_out(struct preempt_notifier *pn, struct task_struct *next)

@@ -26,6 +26,7 @@ MODULE_LICENSE("GPL");
 EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_exit);
 EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_inj_virq);
 EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_cr);
+EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_ple_window_update);
 
 /* ---- parameters ------------------------------------------------------------------------------------- */
 

@@ -402,6 +402,24 @@ TRACE_EVENT(kvm_smm_transition,
 		  __entry->entering ? "entering" : "leaving", __entry->smbase)
 );
 
+TRACE_EVENT(kvm_ple_window_update,
+	TP_PROTO(unsigned int vcpu_id, unsigned int new, unsigned int old),
+	TP_ARGS(vcpu_id, new, old),
+
+	TP_STRUCT__entry(
+		__field(unsigned int, vcpu_id) __field(unsigned int, new) __field(unsigned int, old)
+	),
+
+	TP_fast_assign(
+		__entry->old = old;
+		__entry->new = new;
+		__entry->vcpu_id = vcpu_id;
+	),
+
+	TP_printk("vcpu %u old %u new %u%s", __entry->vcpu_id, __entry->old, __entry->new,
+		  __entry->new > __entry->old ? " longer" : "")
+);
+
 /* ---- time ------------------------------------------------------------------------------------------------ */
 
 TRACE_EVENT(kvm_write_tsc_offset,

@@ -234,8 +234,7 @@ static int handle_rare(struct kvm_vcpu *vcpu, u32 code, struct vmcb_control_area
 	case SVM_EXIT_WBINVD:
 		return kvm_emulate_invd(vcpu);
 	case SVM_EXIT_PAUSE:
-		kvm_vcpu_spins(vcpu, !svm_cpl(vcpu));
-		return kvm_skip_insn(vcpu);
+		return svm_handle_pause(vcpu);
 	case SVM_EXIT_MONITOR:
 	case SVM_EXIT_MWAIT:
 		return kvm_emulate_mwait(vcpu);

@@ -39,14 +39,6 @@ static bool avic;
 module_param(avic, bool, 0444);
 MODULE_PARM_DESC(avic, "hardware interrupt controller (not available in this version: 0)");
 
-static unsigned short pause_filter_thresh = 128;
-module_param(pause_filter_thresh, ushort, 0444);
-MODULE_PARM_DESC(pause_filter_thresh, "cycles between two PAUSEs up to which they are one loop");
-
-static unsigned short pause_filter_count = 3000;
-module_param(pause_filter_count, ushort, 0444);
-MODULE_PARM_DESC(pause_filter_count, "PAUSEs of a loop before it exits (0: PAUSE never exits)");
-
 struct svm_features svm_hw;
 DEFINE_PER_CPU(struct svm_cpu, svm_cpu);
 
@@ -90,7 +82,6 @@ static void choose_features(void)
 	svm_hw.clean_bits = boot_cpu_has(X86_FEATURE_VMCBCLEAN);
 	svm_hw.lbrv = boot_cpu_has(X86_FEATURE_LBRV);
 	svm_hw.v_spec_ctrl = boot_cpu_has(X86_FEATURE_V_SPEC_CTRL);
-	svm_hw.pause_filter = boot_cpu_has(X86_FEATURE_PAUSEFILTER) && pause_filter_count;
 	svm_hw.emulated = boot_cpu_has(X86_FEATURE_HYPERVISOR);
 	svm_hw.nr_asids = cpuid_ebx(SVM_CPUID_FUNC);
 
@@ -101,10 +92,7 @@ static void choose_features(void)
 	vgif = 0;
 	vls = 0;
 	avic = false;
-	if (!svm_hw.pause_filter)
-		pause_filter_count = 0;
-	if (!boot_cpu_has(X86_FEATURE_PFTHRESHOLD))
-		pause_filter_thresh = 0;
+	svm_pause_setup();
 }
 
 static void free_cpu_pages(void)
@@ -265,14 +253,4 @@ void svm_hw_teardown(void)
 	__free_pages(svm_iopm, 2);
 	svm_msrpm_exit();
 	free_cpu_pages();
-}
-
-u16 svm_pause_filter_count(void)
-{
-	return pause_filter_count;
-}
-
-u16 svm_pause_filter_thresh(void)
-{
-	return pause_filter_thresh;
 }

@@ -31,6 +31,8 @@ static void svm_vcpu_load(struct kvm_vcpu *vcpu, int cpu)
 		svm->asid_generation = 0;
 		svm_dirty_all(svm);
 	}
+	if (unlikely(vcpu->scheduled_out))
+		svm_pause_scheduled(svm);
 	if (sc->last_vmcb != svm->vmcb) {
 		sc->last_vmcb = svm->vmcb;
 		indirect_branch_prediction_barrier();

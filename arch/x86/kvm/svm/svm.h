@@ -134,12 +134,16 @@ struct svm_cpu {
 };
 DECLARE_PER_CPU(struct svm_cpu, svm_cpu);
 int svm_hw_setup(void);
-u16 svm_pause_filter_count(void);
-u16 svm_pause_filter_thresh(void);
 void svm_hw_teardown(void);
 int svm_cpu_enable(void);
 void svm_cpu_disable(void);
 void svm_assign_asid(struct vcpu_svm *svm);
+
+/* pause.c: vcpus that spin */
+void svm_pause_setup(void);
+void svm_pause_init(struct vcpu_svm *svm);	/* with the fresh intercepts of one that may exit */
+void svm_pause_scheduled(struct vcpu_svm *svm);	/* the vcpu has a processor again */
+int svm_handle_pause(struct kvm_vcpu *vcpu);
 
 /* main.c */
 void svm_load_tsc_aux(struct vcpu_svm *svm);

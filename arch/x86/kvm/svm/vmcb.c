@@ -49,11 +49,8 @@ static void init_control(struct vcpu_svm *svm)
 		svm_no_intercept(svm, INTERCEPT_MONITOR);
 		svm_no_intercept(svm, INTERCEPT_MWAIT);
 	}
-	if (svm_hw.pause_filter && !(exits_disabled & KVM_X86_DISABLE_EXITS_PAUSE)) {
-		c->pause_filter_count = svm_pause_filter_count();
-		c->pause_filter_thresh = svm_pause_filter_thresh();
-		svm_intercept(svm, INTERCEPT_PAUSE);
-	}
+	if (svm_hw.pause_filter && !(exits_disabled & KVM_X86_DISABLE_EXITS_PAUSE))
+		svm_pause_init(svm);
 
 	c->iopm_base_pa = page_to_phys(svm_iopm);
 	c->msrpm_base_pa = __pa(svm->msrpm);

@@ -69,14 +69,6 @@ module_param(error_on_inconsistent_vmcs_config, bool, 0444);
 MODULE_PARM_DESC(error_on_inconsistent_vmcs_config,
 		 "refuse a processor whose entry and exit controls do not match");
 
-unsigned int vmx_ple_gap = 128;
-module_param_named(ple_gap, vmx_ple_gap, uint, 0444);
-MODULE_PARM_DESC(ple_gap, "cycles between two PAUSEs up to which they are one loop (0: PAUSE never exits)");
-
-unsigned int vmx_ple_window = 4096;
-module_param_named(ple_window, vmx_ple_window, uint, 0444);
-MODULE_PARM_DESC(ple_window, "cycles that a loop of PAUSEs may take before it exits");
-
 struct vmx_features vmx_hw;
 
 /* A guest that exits for no other reason comes out so often: 100 times a second. */
@@ -212,7 +204,7 @@ static int choose_second_word(struct vmx_controls *c)
 	if (flexpriority && vmx_hw.tpr_shadow && enable_apicv)
 		cpu2.optional |= APICV_CONTROLS;
 	cpu2.optional |= SECONDARY_EXEC_TSC_SCALING;
-	if (vmx_ple_gap)
+	if (vmx_pause_wanted())
 		cpu2.optional |= SECONDARY_EXEC_PAUSE_LOOP_EXITING;
 	return choose_word(&cpu2, &c->cpu2);
 }
@@ -376,10 +368,7 @@ static void settle_parameters(void)
 	nested = false;
 	allow_smaller_maxphyaddr = !vmx_hw.ept;
 	emulate_invalid_guest_state = true;
-	if (!(vmx_hw.controls.cpu2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING)) {
-		vmx_ple_gap = 0;
-		vmx_ple_window = 0;
-	}
+	vmx_pause_settle(vmx_hw.controls.cpu2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING);
 }
 
 int vmx_caps_init(void)

@@ -331,8 +331,7 @@ static int handle_rare(struct kvm_vcpu *vcpu, u32 reason)
 	case EXIT_REASON_WBINVD:
 		return kvm_emulate_invd(vcpu);
 	case EXIT_REASON_PAUSE_INSTRUCTION:
-		kvm_vcpu_spins(vcpu, !vmx_cpl(vcpu));
-		return kvm_skip_insn(vcpu);
+		return vmx_handle_pause(vcpu);
 	case EXIT_REASON_INVLPG:
 		kvm_mmu_invlpg(vcpu, vmcs_read(EXIT_QUALIFICATION));
 		return kvm_skip_insn(vcpu);

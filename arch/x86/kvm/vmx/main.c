@@ -37,6 +37,8 @@ static void vmx_vcpu_load(struct kvm_vcpu *vcpu, int cpu)
 		this_cpu_write(vmx_last_vcpu, vmx);
 		indirect_branch_prediction_barrier();
 	}
+	if (unlikely(vcpu->scheduled_out))
+		vmx_pause_scheduled(vmx);
 	if (vmx_hw.posted && vmx->inbox)
 		vmx_posted_load(vmx, cpu);
 }

@@ -103,10 +103,7 @@ static void write_constants(struct vcpu_vmx *vmx)
 		vmcs_write(XSS_EXIT_BITMAP, 0);
 	if (cpu2 & SECONDARY_EXEC_ENCLS_EXITING)
 		vmcs_write(ENCLS_EXITING_BITMAP, ~0ul);
-	if (cpu2 & SECONDARY_EXEC_PAUSE_LOOP_EXITING) {
-		vmcs_write(PLE_GAP, vmx_ple_gap);
-		vmcs_write(PLE_WINDOW, vmx_ple_window);
-	}
+	vmx_pause_reset(vmx);
 	if (cpu2 & SECONDARY_EXEC_TSC_SCALING)
 		vmcs_write(TSC_MULTIPLIER, vmx->vcpu.arch.tsc_ratio);
 	if (vmx_hw.timer)

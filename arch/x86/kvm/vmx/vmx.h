@@ -99,6 +99,7 @@ struct vcpu_vmx {
 	u8 switched_now;		/* bits of enum vmx_switched: the guest's are in the processor */
 	u64 switched[VMX_NR_SWITCHED];	/* the guest's */
 
+	unsigned int pause_window;	/* PLE_WINDOW */
 	bool l1d_dirty;			/* the host touched secrets since the last flush */
 	bool timer_at_once;		/* the timer is set to end this entry immediately */
 	bool had_nmi;			/* since the reset */
@@ -147,7 +148,6 @@ struct vmx_features {
 extern struct vmx_features vmx_hw;
 
 extern bool vmx_dump_invalid_vmcs;
-extern unsigned int vmx_ple_gap, vmx_ple_window;
 
 int vmx_caps_init(void);
 int vmx_check_cpu(void);		/* this processor offers what the first one did */
@@ -199,6 +199,14 @@ void vmx_apic_reset(struct vcpu_vmx *vmx);	/* with fresh controls */
 void vmx_apic_mode_changed(struct kvm_vcpu *vcpu);
 void vmx_update_tpr_threshold(struct kvm_vcpu *vcpu);
 int vmx_handle_apic_access(struct kvm_vcpu *vcpu);
+
+/* ---- pause.c: vcpus that spin ----------------------------------------------------------------------------- */
+
+bool vmx_pause_wanted(void);
+void vmx_pause_settle(bool on);		/* the processor has it, and it is wanted */
+void vmx_pause_reset(struct vcpu_vmx *vmx);		/* with fresh controls */
+void vmx_pause_scheduled(struct vcpu_vmx *vmx);	/* the vcpu has a processor again */
+int vmx_handle_pause(struct kvm_vcpu *vcpu);
 
 /* ---- pml.c: pages that the processor has made dirty ---------------------------------------------------- */
 
