@@ -34,6 +34,8 @@ struct kvm_mmu_page {
 	bool tracked;		/* counted in the slot's tables[]: writes to gfn are seen */
 	bool unsync;		/* or they are not, and entries may be behind the guest's */
 	bool gone;		/* no longer found, waits for its users to let go */
+	bool bypassed;		/* entries may be 0: bypass.c */
+	u8 misses;		/* faults on entries that the guest has not, while tracked */
 	u8 writes;		/* since a fault last came through */
 	unsigned int users;	/* vcpus that have it as a top */
 	u64 *gfns;		/* of the leaves; NULL when direct or too high for leaves */

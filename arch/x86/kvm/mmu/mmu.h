@@ -13,8 +13,12 @@ void kvm_mmu_module_exit(void);
 void kvm_mmu_configure_npt(int root_level, int max_huge_level);
 /* The same in Intel's format; @ad: the processor sets accessed and dirty bits; @pml: and logs it. */
 void kvm_mmu_configure_ept(int root_level, int max_huge_level, bool ad, bool pml);
-/* The same without two-dimensional paging: the processor walks tables of ours for the guest's. */
-void kvm_mmu_configure_shadow(int max_huge_level);
+/*
+ * The same without two-dimensional paging: the processor walks tables of ours for the guest's.
+ * @bypass: a data access to what is not present faults in the guest without an exit. The highest
+ * address bits of an entry must be reserved then.
+ */
+void kvm_mmu_configure_shadow(int max_huge_level, bool bypass);
 
 void kvm_mmu_vm_init(struct kvm *kvm);
 void kvm_mmu_vm_destroy(struct kvm *kvm);	/* nobody runs; slots still there */

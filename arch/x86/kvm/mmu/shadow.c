@@ -258,7 +258,7 @@ static unsigned int empty_behind(const struct shadow_fault *f, const struct kvm_
 	gfn_t left = slot->base_gfn + slot->npages - 1 - f->map.gfn;
 	unsigned int most = min3(left, SPTE_PER_TABLE - 1 - index, PAGES_AHEAD), n = 0;
 
-	while (n < most && !READ_ONCE(sp->table[index + 1 + n]))
+	while (n < most && !spte_present(READ_ONCE(sp->table[index + 1 + n])))
 		n++;
 	return n;
 }
@@ -351,7 +351,7 @@ static void shadow_map(struct kvm_vcpu *vcpu, struct kvm_zap *zap, struct shadow
 		return;
 	if (!sp->role.direct && entry_changed(vcpu, f, leaf))
 		return;
-	first = !READ_ONCE(sp->table[index]);
+	first = !spte_present(READ_ONCE(sp->table[index]));
 	install(vcpu, zap, f, sp, index);
 	if (first && leaf == 1 && sp->role.direct && !f->emulate)
 		map_ahead(vcpu, zap, f, sp, index);
@@ -411,6 +411,8 @@ static bool find_page(struct kvm_vcpu *vcpu, struct shadow_fault *f)
 		return true;
 	case GUEST_WALK_FAULT:
 		kvm_queue_page_fault(vcpu, error, f->gva);
+		if (!(error & KVM_PF_PRESENT))
+			kvm_bypass_missed(vcpu, f->gva);
 		return false;
 	default:
 		/* A table where there is no memory has no entries. */
@@ -488,8 +490,8 @@ int kvm_mmu_guest_fault(struct kvm_vcpu *vcpu, gva_t gva, u64 error_code, void *
 	trace_kvm_page_fault(vcpu, gva, error_code);
 	vcpu->stat.pf_taken++;
 	kvm_srcu_lock(vcpu);
-	/* No entry of ours has a reserved bit set: the tables are broken, not the guest. */
-	if (KVM_BUG_ON(error_code & KVM_PF_RSVD, vcpu->kvm))
+	/* No entry of ours but an empty one has a reserved bit set: the tables are broken. */
+	if (KVM_BUG_ON((error_code & KVM_PF_RSVD) && !kvm_spte_format.empty, vcpu->kvm))
 		return -EIO;
 
 	if (map->write && (error_code & KVM_PF_PRESENT) &&

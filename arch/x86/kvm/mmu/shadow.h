@@ -40,6 +40,11 @@ static inline struct hlist_head *kvm_shadow_bucket(struct kvm *kvm, gfn_t gfn)
 	hlist_for_each_entry(sp, kvm_shadow_bucket(kvm, at), hash_link)		\
 		if (sp->gfn != (at) || sp->role.direct) {} else
 
+/* bypass.c: the guest is to have a fault for an entry of its own that is not present */
+void kvm_bypass_missed(struct kvm_vcpu *vcpu, gva_t gva);
+/* The guest's table is no longer tracked: mmu_lock (write) */
+void kvm_bypass_end(struct kvm_mmu_page *sp);
+
 /* write_track.c: mmu_lock (write) */
 void kvm_track_begin(struct kvm *kvm, struct kvm_mmu_page *sp, bool *flush);
 bool kvm_track_any(const struct kvm_memory_slot *slot, gfn_t gfn, int level);

@@ -75,6 +75,8 @@ struct kvm_mmu_page *kvm_shadow_table(struct kvm_vcpu *vcpu, struct kvm_zap *zap
 
 	kvm->stat.mmu_cache_miss++;
 	sp = kvm_mmu_page_take(tables, &vcpu->arch.mmu.header_cache, role.level);
+	if (kvm_spte_format.empty)
+		memset64(sp->table, kvm_spte_format.empty, SPTE_PER_TABLE);
 	sp->shadow = true;
 	sp->gfn = gfn;
 	sp->role = role;
@@ -137,7 +139,7 @@ static void drop_link(struct kvm_zap *zap, struct kvm_mmu_page *child, u64 *spte
 void kvm_shadow_drop(struct kvm_zap *zap, u64 *sptep)
 {
 	struct kvm_mmu_page *sp = table_page(sptep);
-	u64 spte = xchg(sptep, 0);
+	u64 spte = xchg(sptep, kvm_spte_format.empty);
 
 	if (!spte_present(spte))
 		return;
@@ -161,7 +163,7 @@ void kvm_shadow_zap(struct kvm_zap *zap, struct kvm_mmu_page *sp)
 	while ((sptep = kvm_rmap_first(&sp->parents)))
 		kvm_shadow_drop(zap, sptep);
 	for (i = 0; i < SPTE_PER_TABLE; i++)
-		if (READ_ONCE(sp->table[i]))
+		if (READ_ONCE(sp->table[i]) != kvm_spte_format.empty)
 			kvm_shadow_drop(zap, &sp->table[i]);
 
 	kvm_track_end(kvm, sp);

@@ -34,7 +34,7 @@ void kvm_mmu_configure_npt(int root_level, int max_huge_level)
 }
 EXPORT_SYMBOL_GPL(kvm_mmu_configure_npt);
 
-void kvm_mmu_configure_shadow(int max_huge_level)
+void kvm_mmu_configure_shadow(int max_huge_level, bool bypass)
 {
 	kvm_spte_format = (struct kvm_spte_format) {
 		.table = SPTE_PRESENT | SPTE_WRITE | _PAGE_USER | _PAGE_ACCESSED | sme_me_mask,
@@ -46,6 +46,7 @@ void kvm_mmu_configure_shadow(int max_huge_level)
 		.nx = nx_bit(),
 		.memory = sme_me_mask,
 		.encrypted = sme_me_mask,
+		.empty = bypass ? SPTE_PRESENT | SPTE_EMPTY | SPTE_ADDRESS : 0,
 		.root_level = KVM_PT_LEVELS,
 		.max_huge_level = max_huge_level,
 	};

@@ -36,6 +36,7 @@
  * writing. PAE reserves bits 52..62 outside long mode.
  */
 #define SPTE_MAY_WRITE	BIT_ULL(9)
+#define SPTE_EMPTY	BIT_ULL(10)	/* and SPTE_PRESENT: maps nothing; kvm_spte_format.empty */
 #define SPTE_PKEY	GENMASK_ULL(62, 59)	/* the guest's protection key there, in long mode */
 
 #define SPTE_PER_TABLE	512
@@ -49,6 +50,7 @@ struct kvm_spte_format {
 	u64 memory;		/* bits of a leaf that maps memory and no device's registers */
 	u64 user;		/* of a leaf of shadow paging */
 	u64 nx, exec;		/* a leaf may be executed that lacks the one and has the other */
+	u64 empty;		/* of shadow paging: an entry that maps nothing (bypass.c), or 0 */
 	u64 encrypted;		/* address bit of encrypted memory, or 0 */
 	u8 root_level;
 	u8 max_huge_level;
@@ -77,7 +79,7 @@ static inline u64 spte_log_bit(int level)
 
 static inline bool spte_present(u64 spte)
 {
-	return spte & SPTE_PRESENT;
+	return (spte & (SPTE_PRESENT | SPTE_EMPTY)) == SPTE_PRESENT;
 }
 
 static inline bool spte_is_leaf(u64 spte, int level)
@@ -87,7 +89,7 @@ static inline bool spte_is_leaf(u64 spte, int level)
 
 static inline bool spte_is_table(u64 spte, int level)
 {
-	return level > 1 && (spte & (SPTE_PRESENT | SPTE_HUGE)) == SPTE_PRESENT;
+	return level > 1 && (spte & (SPTE_PRESENT | SPTE_HUGE | SPTE_EMPTY)) == SPTE_PRESENT;
 }
 
 static inline bool spte_executable(u64 leaf)

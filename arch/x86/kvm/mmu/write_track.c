@@ -103,6 +103,7 @@ void kvm_track_end(struct kvm *kvm, struct kvm_mmu_page *sp)
 
 static void start_unsync(struct kvm *kvm, struct kvm_mmu_page *sp)
 {
+	kvm_bypass_end(sp);
 	stop_tracking(kvm, sp);
 	sp->unsync = true;
 	list_add_tail(&sp->unsync_link, &kvm->arch.mmu.unsync);
@@ -161,7 +162,7 @@ static void sync_entry(struct kvm_zap *zap, struct kvm_mmu_page *sp, unsigned in
 	const u64 may_write = SPTE_WRITE | SPTE_MAY_WRITE, written = GPTE_WRITE | GPTE_DIRTY;
 	u64 *sptep = &sp->table[index], spte = READ_ONCE(*sptep), entry;
 
-	if (!spte)
+	if (!spte_present(spte))
 		return;
 	if (!read_guest_entry(zap->kvm, sp, index, &entry) ||
 	    !entry_holds(sp, index, spte, entry)) {
@@ -374,7 +375,7 @@ static void drop_written(struct kvm_zap *zap, struct kvm_mmu_page *sp, unsigned 
 		last = min(last - base, SPTE_PER_TABLE - 1);
 	}
 	for (; first <= last; first++)
-		if (READ_ONCE(sp->table[first]))
+		if (READ_ONCE(sp->table[first]) != kvm_spte_format.empty)
 			kvm_shadow_drop(zap, &sp->table[first]);
 }
 

@@ -205,7 +205,7 @@ static void configure_mmu(void)
 	if (svm_hw.npt)
 		kvm_mmu_configure_npt(levels, max_huge);
 	else
-		kvm_mmu_configure_shadow(max_huge);
+		kvm_mmu_configure_shadow(max_huge, false);
 }
 
 int svm_hw_setup(void)

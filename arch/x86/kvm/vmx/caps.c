@@ -60,6 +60,11 @@ static bool nested;
 module_param(nested, bool, 0444);
 MODULE_PARM_DESC(nested, "nested virtualization (not available in this version: N)");
 
+static bool bypass_guest_pf = true;
+module_param(bypass_guest_pf, bool, 0444);
+MODULE_PARM_DESC(bypass_guest_pf,
+		 "shadow paging: let guests have faults of pages that are not present without exits");
+
 bool vmx_dump_invalid_vmcs;
 module_param_named(dump_invalid_vmcs, vmx_dump_invalid_vmcs, bool, 0644);
 MODULE_PARM_DESC(dump_invalid_vmcs, "log the VMCS when the processor refuses an entry");
@@ -309,6 +314,8 @@ static void choose_paging(struct vmx_controls *c)
 	vmx_hw.unrestricted_guest = c->cpu2 & SECONDARY_EXEC_UNRESTRICTED_GUEST;
 	/* Both are chosen when the mode of a vcpu's APIC is known; the page is in our tables. */
 	vmx_hw.apic_accesses = vmx_hw.ept && (c->cpu2 & SECONDARY_EXEC_VIRTUALIZE_APIC_ACCESSES);
+	/* An entry that maps nothing must have a reserved bit to set. */
+	vmx_hw.bypass_guest_pf = bypass_guest_pf && !vmx_hw.ept && boot_cpu_data.x86_phys_bits < 52;
 	vmx_hw.x2apic_mode = c->cpu2 & SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
 	vmx_hw.bochs = on_bochs();
 	/* A guest in virtual-8086 mode has its interrupts delivered by us (realmode.c). */
@@ -360,6 +367,7 @@ static void settle_parameters(void)
 	ept = vmx_hw.ept;
 	eptad = vmx_hw.ept_ad;
 	pml = vmx_hw.pml;
+	bypass_guest_pf = vmx_hw.bypass_guest_pf;
 	vpid = vmx_hw.vpid;
 	unrestricted_guest = vmx_hw.unrestricted_guest;
 	preemption_timer = vmx_hw.timer;

@@ -251,12 +251,20 @@ void vmx_update_exception_intercepts(struct kvm_vcpu *vcpu)
 	 */
 	u32 wanted = BIT(AC_VECTOR) | BIT(DB_VECTOR) | BIT(MC_VECTOR) | BIT(UD_VECTOR);
 
-	if (!vmx_hw.ept)
+	bool vm86 = to_vmx(vcpu)->vm86, bypass = vmx_hw.bypass_guest_pf && !vm86;
+
+	if (!vmx_hw.ept && !bypass)
 		wanted |= BIT(PF_VECTOR);
 	if ((debug & KVM_GUESTDBG_ENABLE) && (debug & KVM_GUESTDBG_USE_SW_BP))
 		wanted |= BIT(BP_VECTOR);
 	/* In virtual-8086 mode they would go through a table that is not there. */
-	if (to_vmx(vcpu)->vm86)
+	if (vm86)
 		wanted = ~0u;
 	vmcs_write(EXCEPTION_BITMAP, wanted);
+	/*
+	 * Without the bit in the map, a #PF exits whose error code differs from the second word in a bit of
+	 * the first. Fetches always do: their bit depends on an EFER.NX that is not the guest's.
+	 */
+	vmcs_write(PAGE_FAULT_ERROR_CODE_MASK, bypass ? KVM_PF_PRESENT | KVM_PF_FETCH : 0);
+	vmcs_write(PAGE_FAULT_ERROR_CODE_MATCH, 0);
 }

@@ -245,7 +245,7 @@ int vmx_hw_setup(void)
 		kvm_mmu_configure_ept(vmx_hw.ept_levels, max_huge_level(), vmx_hw.ept_ad,
 				      vmx_hw.pml);
 	else
-		kvm_mmu_configure_shadow(max_huge_level());
+		kvm_mmu_configure_shadow(max_huge_level(), vmx_hw.bypass_guest_pf);
 	kvm_hw.npt = vmx_hw.ept;
 	kvm_hw.max_tdp_level = vmx_hw.ept_levels;
 	kvm_hw.tsc_ratio_bits = vmx_hw.controls.cpu2 & SECONDARY_EXEC_TSC_SCALING ? TSC_RATIO_BITS : 0;

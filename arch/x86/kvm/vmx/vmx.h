@@ -139,6 +139,7 @@ struct vmx_features {
 	bool load_efer, load_pat, tpr_shadow, apic_accesses, x2apic_mode;
 	bool apicv;			/* delivers interrupts */
 	bool posted;			/* fetches them by itself, and acknowledges the host's at exits */
+	bool bypass_guest_pf;
 	bool bochs;			/* has its own mind of some details */
 	int ept_levels;
 	u8 timer_shift;			/* TSC ticks of a timer tick, as a power of two */

@@ -2,7 +2,7 @@
 /*
  * Page faults that shadow paging spares the guest, and that nothing else comes of it: neighbours
  * mapped along with a page, writes that only the dirty log stands against, and entries that the
- * guest write-protected.
+ * guest write-protected; and faults of the guest's own that need no exit.
  */
 #include <sys/mman.h>
 #include "guest.h"
@@ -33,8 +33,20 @@ GUEST(fault_code, 64,
 	"fault_change:	mov	%rbx, (%rdi)\n"
 	"	invlpg	(%rsi)\n"
 	"	mov	(%rsi), %rax\n"
-	"	hlt\n");
-extern const uint8_t fault_read[], fault_write[], fault_change[];
+	"	hlt\n"
+	"fault_map:	mov	%rbx, (%rdi)\n"
+	"	mov	(%rsi), %rax\n"
+	"	hlt\n"
+	/* RCX times, all but the last of which are skipped by the handler */
+	"fault_again:	mov	(%rbx), %rax\n"
+	"	dec	%rcx\n"
+	"	jnz	fault_again\n"
+	"	hlt\n"
+	"fault_handler:	incq	0xa000\n"		/* GUEST_DATA */
+	"	addq	$3, 8(%rsp)\n"
+	"	add	$8, %rsp\n"
+	"	iretq\n");
+extern const uint8_t fault_read[], fault_write[], fault_change[], fault_map[], fault_again[], fault_handler[];
 
 static struct guest *new_guest(void)
 {
@@ -247,6 +259,80 @@ static void write_protected(void)
 	check_equal(change(g, entry), 1);
 }
 
+/* ---- the guest's own faults -------------------------------------------------------------------- */
+
+#define TIMES		1000
+/* A host that is emulated ends each stay in the guest after 10 ms. */
+#define OWN_EXITS_PER_S	110
+
+static uint64_t *count_of(struct guest *g)
+{
+	return (uint64_t *)(g->memory + GUEST_DATA);
+}
+
+/* Faults one after another, each of which the guest's handler gets. */
+static void fault_often(struct guest *g, uint64_t address)
+{
+	bool bypassed = read_number("/sys/module/kvm_intel/parameters/ple_gap") >= 0 &&
+			!module_parameter_off("/sys/module/kvm_intel/parameters/bypass_guest_pf");
+	uint64_t exits = vcpu_stat(g->vcpu, "exits"), start = now_ns(), most;
+
+	*count_of(g) = 0;
+	go_to(g, fault_again, address, TIMES);
+	run_to(g, KVM_EXIT_HLT);
+	check_equal(*count_of(g), TIMES);
+	exits = vcpu_stat(g->vcpu, "exits") - exits;
+	most = 20 + (now_ns() - start) * OWN_EXITS_PER_S / NS_PER_S;
+	note("%llu exits for %u faults", (unsigned long long)exits, TIMES);
+	if (bypassed)
+		check(exits < most);
+	else
+		check(exits >= TIMES);
+}
+
+/* The entry is written, and the page is there at once: nothing had to be flushed. */
+static uint64_t map_and_read(struct guest *g, uint64_t entry, uint64_t value, uint64_t address)
+{
+	struct kvm_regs regs;
+
+	*count_of(g) = 0;
+	go_to(g, fault_map, value, 0);
+	regs = vcpu_regs(g->vcpu);
+	regs.rdi = entry;
+	regs.rsi = address;
+	vcpu_set_regs(g->vcpu, &regs);
+	run_to(g, KVM_EXIT_HLT);
+	check_equal(*count_of(g), 0);
+	return vcpu_regs(g->vcpu).rax;
+}
+
+static void own_faults(void)
+{
+	struct guest *g = new_guest();
+	uint64_t *pt = (uint64_t *)(g->memory + TABLE), *pd = (uint64_t *)(g->memory + GUEST_PD);
+	uint64_t at = OTHER + 2 * MiB;
+
+	guest_gate(g, VECTOR_PF, guest_address(g, fault_handler));
+	guest_map_4k(g, TABLE, WINDOW);
+	*(uint64_t *)(g->memory + OTHER) = 0x1234;
+	pt[(OTHER - WINDOW) / PAGE] = 0;
+	pd[WINDOW / (2 * MiB) + 1] = 0;
+	/* Tables of the last level, and of the one above it */
+	go_to(g, fault_read, WINDOW, 1);
+	run_to(g, KVM_EXIT_HLT);
+	fault_often(g, OTHER);
+	fault_often(g, at);
+	check_equal(map_and_read(g, TABLE + (OTHER - WINDOW) / PAGE * 8, OTHER | PTE_P | PTE_W, OTHER), 0x1234);
+	check_equal(map_and_read(g, GUEST_PD + (WINDOW / (2 * MiB) + 1) * 8, TABLE | PTE_P | PTE_W, at), 0x1234);
+	/* Not so fast where the guest has begun to write. */
+	pt[(OTHER - WINDOW) / PAGE + 1] = 0;
+	go_to(g, fault_again, OTHER + PAGE, 3);
+	run_to(g, KVM_EXIT_HLT);
+	check_equal(*count_of(g), 3);
+	check_equal(map_and_read(g, TABLE + ((OTHER - WINDOW) / PAGE + 1) * 8, OTHER | PTE_P | PTE_W, OTHER + PAGE),
+		    0x1234);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -258,6 +344,7 @@ int main(int argc, char **argv)
 		{ "the first write under the dirty log", logged_writes },
 		{ "... by whom the guest's tables allow it", logged_supervisor },
 		{ "write-protected by the guest, and read", write_protected },
+		{ "faults of the guest's own", own_faults },
 	};
 
 	return RUN_CASES("pagefaults", cases);
