@@ -105,7 +105,7 @@ check-tools: setup	## perf, trace-cmd, kvm_stat, virt-host-validate, and a guest
 
 kselftest: setup	## the kernel's own KVM selftests, all of them, against the table of what to expect: an hour
 	@tools/machine/prepare --kselftest
-	@KDIR=$(KDIR) KVM=$(KVM) tools/testing/kselftest/run $(KSELFTEST)
+	@KDIR=$(KDIR) KVM=$(KVM) VENDOR=$(VENDOR) tools/testing/kselftest/run $(KSELFTEST)
 
 check-vmx:	## VMX: processors with more and with fewer features, and features switched off, on Bochs (an hour)
 	@$(MAKE) --no-print-directory check KDIR=$(KDIR) VENDOR=intel SUITES="vmx vmx_matrix vmx_dirty i386"
