@@ -886,7 +886,7 @@ static int cpuid_install(struct kvm_vcpu *vcpu, struct kvm_cpuid_entry2 *entries
 	swap(*new, vcpu->arch.cpuid);
 	if (kvm_x86_ops.cpuid_changed)
 		kvm_x86_ops.cpuid_changed(vcpu);
-	kvm_lapic_cpuid_changed(vcpu);
+	kvm_lapic_reconfigure(vcpu);
 	kvm_mmu_mode_changed(vcpu);
 free:
 	kvfree(new->entries);

@@ -2,18 +2,26 @@
 /*
  * The guest's machine check architecture: its banks, KVM_X86_SETUP_MCE, and errors that userspace
  * injects with KVM_X86_SET_MCE. Errors of the host are not seen here. APM 2, chapter 9; SDM 3,
- * chapter 16.
+ * chapter 16. Interrupts for errors that are no machine checks (CMCI, 16.5) are Intel's.
  */
 #include <linux/nospec.h>
 #include <linux/slab.h>
 #include <asm/mce.h>
 
+#include "../irqchip/irqchip.h"
+#include "../irqchip/lapic_regs.h"
 #include "../x86.h"
 #include "mce.h"
 #include "regs.h"
 
 /* Words of a bank, in the order of the MSRs. */
 enum { MCE_CTL, MCE_STATUS, MCE_ADDR, MCE_MISC, MCE_WORDS };
+
+/* Behind the banks' words: a CTL2 for each. */
+#define CTL2_WORDS	(KVM_MCE_BANKS * MCE_WORDS)
+#define ALL_WORDS	(CTL2_WORDS + KVM_MCE_BANKS)
+
+#define CTL2_BITS	(MCI_CTL2_CMCI_EN | MCI_CTL2_CMCI_THRESHOLD_MASK)
 
 #define HWCR_MC_STATUS_WR_EN	BIT_ULL(18)
 
@@ -45,8 +53,7 @@ void kvm_mce_vcpu_free(struct kvm_vcpu *vcpu)
 static u64 *mce_banks_get(struct kvm_vcpu *vcpu)
 {
 	if (!vcpu->arch.mce_banks)
-		vcpu->arch.mce_banks = kcalloc(KVM_MCE_BANKS * MCE_WORDS, sizeof(u64),
-					       GFP_KERNEL_ACCOUNT);
+		vcpu->arch.mce_banks = kcalloc(ALL_WORDS, sizeof(u64), GFP_KERNEL_ACCOUNT);
 	return vcpu->arch.mce_banks;
 }
 
@@ -68,13 +75,21 @@ int kvm_mce_setup(struct kvm_vcpu *vcpu, u64 mcg_cap)
 		vcpu->arch.mcg_ctl = ~0ull;
 	for (i = 0; i < banks; i++)
 		bank[i * MCE_WORDS + MCE_CTL] = ~0ull;
+	kvm_lapic_reconfigure(vcpu);	/* the LVT of CMCI */
 	return 0;
 }
 
-/* Index of a bank's MSR in mce_banks; the guest chose it. */
-static unsigned int bank_word(u32 index)
+static bool is_ctl2(struct kvm_vcpu *vcpu, u32 index)
 {
-	return array_index_nospec(index - MSR_IA32_MC0_CTL, KVM_MCE_BANKS * MCE_WORDS);
+	return index >= MSR_IA32_MC0_CTL2 && index < MSR_IA32_MC0_CTL2 + bank_count(vcpu);
+}
+
+/* Index of a bank's MSR in mce_banks; the guest chose it. */
+static unsigned int bank_word(struct kvm_vcpu *vcpu, u32 index)
+{
+	if (is_ctl2(vcpu, index))
+		return CTL2_WORDS + array_index_nospec(index - MSR_IA32_MC0_CTL2, KVM_MCE_BANKS);
+	return array_index_nospec(index - MSR_IA32_MC0_CTL, CTL2_WORDS);
 }
 
 /* ---- MSRs ------------------------------------------------------------------------------------ */
@@ -82,6 +97,8 @@ static unsigned int bank_word(u32 index)
 bool kvm_msr_is_mce(struct kvm_vcpu *vcpu, u32 index)
 {
 	if (index >= MSR_IA32_MCG_CAP && index <= MSR_IA32_MCG_CTL)
+		return true;
+	if (is_ctl2(vcpu, index))
 		return true;
 	return index >= MSR_IA32_MC0_CTL &&
 	       index < MSR_IA32_MC0_CTL + bank_count(vcpu) * MCE_WORDS;
@@ -100,8 +117,26 @@ int kvm_mce_get_msr(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 		*data = vcpu->arch.mcg_ctl;
 		return !host && !(vcpu->arch.mcg_cap & MCG_CTL_P);
 	default:
-		*data = vcpu->arch.mce_banks ? vcpu->arch.mce_banks[bank_word(index)] : 0;
-		return 0;
+		*data = vcpu->arch.mce_banks ? vcpu->arch.mce_banks[bank_word(vcpu, index)] : 0;
+		return !host && is_ctl2(vcpu, index) && !(vcpu->arch.mcg_cap & MCG_CMCI_P);
+	}
+}
+
+/* Is the value one that the word of a bank can take? */
+static bool word_takes(struct kvm_vcpu *vcpu, unsigned int word, u64 data, bool host)
+{
+	if (word >= CTL2_WORDS) {
+		if (!(vcpu->arch.mcg_cap & MCG_CMCI_P))
+			return host && !data;
+		return !(data & ~(u64)CTL2_BITS);
+	}
+	switch (word % MCE_WORDS) {
+	case MCE_CTL:
+		return !data || MCE_CTL_NEARLY_ALL(data);
+	case MCE_STATUS:
+		return host || !data || vcpu->arch.msr_hwcr & HWCR_MC_STATUS_WR_EN;
+	default:
+		return true;
 	}
 }
 
@@ -109,16 +144,8 @@ static int bank_set(struct kvm_vcpu *vcpu, unsigned int word, u64 data, bool hos
 {
 	u64 *bank;
 
-	switch (word % MCE_WORDS) {
-	case MCE_CTL:
-		if (data && !MCE_CTL_NEARLY_ALL(data))
-			return 1;
-		break;
-	case MCE_STATUS:
-		if (!host && data && !(vcpu->arch.msr_hwcr & HWCR_MC_STATUS_WR_EN))
-			return 1;
-		break;
-	}
+	if (!word_takes(vcpu, word, data, host))
+		return 1;
 	if (!data && !vcpu->arch.mce_banks)
 		return 0;
 	bank = mce_banks_get(vcpu);
@@ -144,23 +171,36 @@ int kvm_mce_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 		vcpu->arch.mcg_ctl = data;
 		return 0;
 	default:
-		return bank_set(vcpu, bank_word(index), data, host);
+		return bank_set(vcpu, bank_word(vcpu, index), data, host);
 	}
 }
 
 /* ---- injection ------------------------------------------------------------------------------- */
 
-static void bank_log(struct kvm_vcpu *vcpu, u64 *bank, const struct kvm_x86_mce *mce)
+static void bank_log(u64 *bank, const struct kvm_x86_mce *mce)
 {
 	bank[MCE_ADDR] = mce->addr;
 	bank[MCE_MISC] = mce->misc;
 	bank[MCE_STATUS] = mce->status | (bank[MCE_STATUS] & MCI_STATUS_VAL ? MCI_STATUS_OVER : 0);
-	vcpu->arch.mcg_status = mce->mcg_status;
+}
+
+/* Uncorrected, but nobody has to do anything about it now: no machine check (SDM 3, 16.6.3). */
+static bool no_action_required(const struct kvm_x86_mce *mce)
+{
+	return !mce->mcg_status && mce->status & MCI_STATUS_UC &&
+	       !(mce->status & (MCI_STATUS_PCC | MCI_STATUS_S | MCI_STATUS_AR));
+}
+
+static bool sends_cmci(struct kvm_vcpu *vcpu, unsigned int bank)
+{
+	return vcpu->arch.mcg_cap & MCG_CMCI_P &&
+	       vcpu->arch.mce_banks[CTL2_WORDS + bank] & MCI_CTL2_CMCI_EN;
 }
 
 /* Errors in a bank that is switched off are lost; corrected ones never displace others. */
 int kvm_mce_inject(struct kvm_vcpu *vcpu, const struct kvm_x86_mce *mce)
 {
+	unsigned int number;
 	u64 *bank;
 
 	if (mce->bank >= bank_count(vcpu) || !(mce->status & MCI_STATUS_VAL))
@@ -168,13 +208,20 @@ int kvm_mce_inject(struct kvm_vcpu *vcpu, const struct kvm_x86_mce *mce)
 	bank = mce_banks_get(vcpu);
 	if (!bank)
 		return -ENOMEM;
-	bank += mce->bank * MCE_WORDS;
+	number = array_index_nospec(mce->bank, KVM_MCE_BANKS);
+	bank += number * MCE_WORDS;
 
+	if (no_action_required(mce)) {
+		bank_log(bank, mce);
+		if (sends_cmci(vcpu, number))
+			kvm_lapic_local(vcpu, LAPIC_LVT_CMCI);
+		return 0;
+	}
 	if (!(mce->status & MCI_STATUS_UC)) {
 		if (bank[MCE_STATUS] & MCI_STATUS_VAL && bank[MCE_STATUS] & MCI_STATUS_UC)
 			bank[MCE_STATUS] |= MCI_STATUS_OVER;
 		else
-			bank_log(vcpu, bank, mce);
+			bank_log(bank, mce);
 		return 0;
 	}
 	if ((vcpu->arch.mcg_cap & MCG_CTL_P) && vcpu->arch.mcg_ctl != ~0ull)
@@ -186,7 +233,8 @@ int kvm_mce_inject(struct kvm_vcpu *vcpu, const struct kvm_x86_mce *mce)
 		kvm_request(vcpu, KVM_REQ_TRIPLE_FAULT);
 		return 0;
 	}
-	bank_log(vcpu, bank, mce);
+	bank_log(bank, mce);
+	vcpu->arch.mcg_status = mce->mcg_status;
 	kvm_queue_exception(vcpu, MC_VECTOR);
 	return 0;
 }

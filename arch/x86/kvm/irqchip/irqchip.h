@@ -41,7 +41,7 @@ static inline bool kvm_has_lapic(struct kvm_vcpu *vcpu)
 int kvm_lapic_create(struct kvm_vcpu *vcpu);
 void kvm_lapic_destroy(struct kvm_vcpu *vcpu);
 void kvm_lapic_reset(struct kvm_vcpu *vcpu, bool init);
-void kvm_lapic_cpuid_changed(struct kvm_vcpu *vcpu);
+void kvm_lapic_reconfigure(struct kvm_vcpu *vcpu);	/* CPUID or the machine check features are others */
 void kvm_lapic_vm_init(struct kvm *kvm);
 void kvm_lapic_vm_destroy(struct kvm *kvm);
 /* Who has which id may have changed. Sleeps. */
@@ -73,6 +73,8 @@ void kvm_lapic_to_vapic(struct kvm_vcpu *vcpu);
 void kvm_lapic_from_vapic(struct kvm_vcpu *vcpu);
 void kvm_lapic_timer_fired(struct kvm_vcpu *vcpu);	/* KVM_REQ_LAPIC_TIMER */
 void kvm_lapic_raise(struct kvm_vcpu *vcpu, u8 vector);	/* an edge, from the host itself */
+/* A source of the APIC's own has something to say; lvt: LAPIC_LVT_*. */
+void kvm_lapic_local(struct kvm_vcpu *vcpu, u32 lvt);
 /* INIT and STARTUP that came in, applied to the vcpu; true when there was one. */
 bool kvm_lapic_take_signals(struct kvm_vcpu *vcpu);
 /* What a register access asks for (lapic_regs.h). */

@@ -8,6 +8,7 @@
 #include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <asm/mce.h>
 
 #include "irqchip.h"
 #include "../x86.h"
@@ -78,11 +79,12 @@ void kvm_lapic_update_map(struct kvm *kvm)
 
 /* ---- messages ------------------------------------------------------------------------------------- */
 
-static int deliver(struct kvm_vcpu *vcpu, const struct apic_msg *msg)
+/* What an APIC did with a message, and what its vcpu has to know of it. Results as kvm_lapic_send(). */
+static int accepted(struct kvm_vcpu *vcpu, enum lapic_result result, const struct apic_msg *msg)
 {
 	struct kvm_lapic *apic = vcpu->arch.lapic;
 
-	switch (lapic_accept(&apic->regs, msg)) {
+	switch (result) {
 	case LAPIC_COALESCED:
 		return 0;
 	case LAPIC_GOT_NMI:
@@ -117,6 +119,11 @@ static int deliver(struct kvm_vcpu *vcpu, const struct apic_msg *msg)
 	kvm_request(vcpu, KVM_REQ_EVENT);
 	kvm_vcpu_kick(vcpu);
 	return 1;
+}
+
+static int deliver(struct kvm_vcpu *vcpu, const struct apic_msg *msg)
+{
+	return accepted(vcpu, lapic_accept(&vcpu->arch.lapic->regs, msg), msg);
 }
 
 static int deliver_to(struct kvm *kvm, int index, const struct apic_msg *msg)
@@ -159,6 +166,14 @@ void kvm_lapic_raise(struct kvm_vcpu *vcpu, u8 vector)
 	const struct apic_msg msg = { .mode = APIC_MSG_FIXED, .vector = vector, .assert = true };
 
 	deliver(vcpu, &msg);
+}
+
+void kvm_lapic_local(struct kvm_vcpu *vcpu, u32 lvt)
+{
+	const struct apic_msg nobodys = { };
+
+	if (kvm_has_lapic(vcpu))
+		accepted(vcpu, lapic_local(&vcpu->arch.lapic->regs, lvt), &nobodys);
 }
 
 struct kvm_vcpu *kvm_lapic_find(struct kvm *kvm, u32 id)
@@ -548,6 +563,7 @@ static void configure(struct kvm_vcpu *vcpu, struct lapic_config *config)
 		.tsc_deadline = kvm_guest_has(vcpu, X86_FEATURE_TSC_DEADLINE_TIMER),
 		.directed_eoi = kvm_guest_has(vcpu, X86_FEATURE_X2APIC) &&
 				vcpu->kvm->arch.irqchip_mode == KVM_IRQCHIP_SPLIT,
+		.cmci = vcpu->arch.mcg_cap & MCG_CMCI_P,
 		.lint0_extint = !(vcpu->kvm->arch.disabled_quirks & KVM_X86_QUIRK_LINT0_REENABLED),
 	};
 }
@@ -608,7 +624,7 @@ void kvm_lapic_reset(struct kvm_vcpu *vcpu, bool init)
 	kvm_lapic_update_map(vcpu->kvm);
 }
 
-void kvm_lapic_cpuid_changed(struct kvm_vcpu *vcpu)
+void kvm_lapic_reconfigure(struct kvm_vcpu *vcpu)
 {
 	struct kvm_lapic *apic = vcpu->arch.lapic;
 

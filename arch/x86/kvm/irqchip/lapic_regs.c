@@ -773,7 +773,11 @@ static void reset_ids(struct lapic_regs *l)
 void lapic_config_changed(struct lapic_regs *l)
 {
 	u32 version = VERSION | (lvt_count(l) - 1) << VERSION_MAX_LVT_SHIFT;
+	u32 last = lapic_reg(l, LAPIC_VERSION) >> VERSION_MAX_LVT_SHIFT & 0xff;
 
+	/* One that comes after the reset is as if it had been there. */
+	if (lvt_count(l) > last + 1)
+		lapic_set_reg(l, lvt_registers[lvt_count(l) - 1], LAPIC_LVT_MASKED);
 	if (!l->config.bus_ns)
 		l->config.bus_ns = 1;
 	if (l->config.bus_ns > LAPIC_MAX_BUS_NS)

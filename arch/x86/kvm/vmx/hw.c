@@ -10,6 +10,7 @@
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/smp.h>
+#include <asm/mce.h>
 #include <asm/perf_event.h>
 #include <asm/reboot.h>
 #include <asm/spec-ctrl.h>
@@ -250,6 +251,7 @@ int vmx_hw_setup(void)
 	kvm_hw.max_tdp_level = vmx_hw.ept_levels;
 	kvm_hw.tsc_ratio_bits = vmx_hw.controls.cpu2 & SECONDARY_EXEC_TSC_SCALING ? TSC_RATIO_BITS : 0;
 	kvm_hw.nrips = true;
+	kvm_hw.supported_mce_cap = MCG_CMCI_P | MCG_LMCE_P;
 	kvm_hw.virtual_tpr = vmx_hw.apic_accesses;
 	kvm_hw.has_decode_assists = false;
 	vmx_posted_setup();

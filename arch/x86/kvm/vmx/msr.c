@@ -8,6 +8,7 @@
  * gets one of its own when it opens another register, or when userspace filters MSRs.
  */
 #include <linux/gfp.h>
+#include <asm/mce.h>
 #include <asm/spec-ctrl.h>
 
 #include "vmx.h"
@@ -182,6 +183,7 @@ bool vmx_has_msr(u32 index)
 	case MSR_IA32_SYSENTER_ESP:
 	case MSR_IA32_DEBUGCTLMSR:
 	case MSR_IA32_FEAT_CTL:
+	case MSR_IA32_MCG_EXT_CTL:
 		return true;
 	case MSR_TSC_AUX:
 		return boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID);
@@ -254,6 +256,12 @@ static bool guest_has_tsc_aux(struct kvm_vcpu *vcpu)
 	return kvm_guest_has(vcpu, X86_FEATURE_RDTSCP) || kvm_guest_has(vcpu, X86_FEATURE_RDPID);
 }
 
+/* Machine checks of this processor alone: the firmware has the last word (SDM 3, 16.3.1.5). */
+static bool has_lmce(struct vcpu_vmx *vmx)
+{
+	return vmx->feature_control & FEAT_CTL_LMCE_ENABLED;
+}
+
 int vmx_get_msr(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
@@ -288,6 +296,9 @@ int vmx_get_msr(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host)
 	case MSR_IA32_FEAT_CTL:
 		*data = vmx->feature_control;
 		return 0;
+	case MSR_IA32_MCG_EXT_CTL:
+		*data = vmx->mcg_ext_ctl;
+		return !host && !has_lmce(vmx);
 	default:
 		return 1;
 	}
@@ -318,10 +329,14 @@ static int set_debugctl(struct kvm_vcpu *vcpu, u64 data)
 	return 0;
 }
 
-/* What a firmware sets and locks. The guest has no VMX, SGX or LMCE to enable. */
+/* What a firmware sets and locks. The guest has no VMX or SGX to enable. */
 static int set_feature_control(struct vcpu_vmx *vmx, u64 data, bool host)
 {
-	if (data & ~(u64)FEAT_CTL_LOCKED)
+	u64 known = FEAT_CTL_LOCKED;
+
+	if (vmx->vcpu.arch.mcg_cap & MCG_LMCE_P)
+		known |= FEAT_CTL_LMCE_ENABLED;
+	if (data & ~known)
 		return 1;
 	if (!host && (vmx->feature_control & FEAT_CTL_LOCKED))
 		return 1;
@@ -362,6 +377,11 @@ int vmx_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host)
 		return set_spec_ctrl(vcpu, data);
 	case MSR_IA32_FEAT_CTL:
 		return set_feature_control(vmx, data, host);
+	case MSR_IA32_MCG_EXT_CTL:
+		if ((!host && !has_lmce(vmx)) || data & ~(u64)MCG_EXT_CTL_LMCE_EN)
+			return 1;
+		vmx->mcg_ext_ctl = data;
+		return 0;
 	default:
 		return 1;
 	}

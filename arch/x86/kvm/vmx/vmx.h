@@ -111,7 +111,7 @@ struct vcpu_vmx {
 	bool state_unfit;		/* no entry is possible: emulate */
 	bool emulated;			/* the last "exit" was none */
 	struct kvm_segment real_segment[KVM_NR_SEGS];
-	u64 feature_control, cstar;	/* MSRs that do nothing here */
+	u64 feature_control, mcg_ext_ctl, cstar;	/* MSRs that do nothing here */
 };
 
 static inline struct vcpu_vmx *to_vmx(struct kvm_vcpu *vcpu)

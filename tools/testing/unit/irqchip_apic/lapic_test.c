@@ -39,6 +39,21 @@ static void test_reset(void)
 	CHECK(apic_peek(&a, LAPIC_LVT_CMCI) == 0x10000);
 	CHECK(apic_peek(&a, LAPIC_LVT_LINT0) == 0x700 && lapic_takes_extint(&a.regs));
 
+	/* A register that comes later is as after a reset, and one that was there stays as it is. */
+	config.cmci = false;
+	apic_new(&a, &config);
+	CHECK(lapic_reg(&a.regs, LAPIC_LVT_CMCI) == 0);
+	a.regs.config.cmci = true;
+	lapic_config_changed(&a.regs);
+	CHECK(apic_peek(&a, LAPIC_VERSION) == 0x00060014 && apic_peek(&a, LAPIC_LVT_CMCI) == 0x10000);
+	apic_poke(&a, LAPIC_LVT_CMCI, 0x33);
+	lapic_config_changed(&a.regs);
+	CHECK(apic_peek(&a, LAPIC_LVT_CMCI) == 0x10033);	/* the APIC is disabled by software */
+	apic_poke(&a, LAPIC_SVR, 0x1ff);
+	apic_poke(&a, LAPIC_LVT_CMCI, 0x33);
+	lapic_config_changed(&a.regs);
+	CHECK(apic_peek(&a, LAPIC_LVT_CMCI) == 0x33);
+
 	/* INIT keeps the mode and the id, RESET nothing. */
 	apic_new(&a, &plain_config);
 	apic_enable(&a);
