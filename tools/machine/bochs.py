@@ -63,7 +63,7 @@ debug: action=ignore
 display_library: rfb, options="timeout=0"
 clock: sync=none, time0=local
 speaker: enabled=0
-sound: driver=dummy
+{sound}
 """
 
 POWER_OFF = "ACPI control: soft power off"
@@ -90,9 +90,11 @@ class Bochs(Emulator):
         self.refuse(gdb=0, accel="tcg", machine="q35")
         missing = [p for p in ("grub-mkrescue", "xorriso", "mformat") if not shutil.which(p)]
         self.program, self.bios, self.vga, self.environment = [PROGRAM], BIOS, VGA, {}
-        if self.o.bochs == "3":
+        if self.o.bochs != "2":
             self.program, self.bios, self.vga = bochs3.command(), bochs3.BIOS, bochs3.VGA
             self.environment = bochs3.ENVIRONMENT
+        if self.o.bochs == "exits":
+            self.program, self.environment = bochs3.command_with_exits(), {}
         if missing or not readable(self.program[-1], self.bios, self.vga, GRUB):
             raise Failure("Bochs or a part of it is missing: run 'tools/machine/prepare --bochs'")
 
@@ -120,14 +122,18 @@ class Bochs(Emulator):
         self.master, self.slave = pty.openpty()
         tty.setraw(self.slave)
         disk = f"ata0-slave: type=disk, path={self.swap_disk()}, mode=flat" if o.swap else ""
+        sound = "" if o.bochs == "exits" else "sound: driver=dummy"  # that one has none
         with open(f"{self.work}/bochsrc", "w", encoding="ascii") as f:
             f.write(CONFIG.format(cpu=o.cpu or self.cpu, smp=o.smp, ips=IPS_COUNTING if o.icount else IPS,
-                                  memory=o.memory, bios=self.bios, vga=self.vga, disk=disk,
+                                  memory=o.memory, bios=self.bios, vga=self.vga, disk=disk, sound=sound,
                                   tty=os.ttyname(self.slave), log=self.log_path(), work=self.work))
+        command = [*self.program, "-q", "-f", f"{self.work}/bochsrc"]
+        if o.bochs == "exits":
+            return command
         # Debian builds Bochs with its debugger, which waits for a command.
         with open(f"{self.work}/commands", "w", encoding="ascii") as f:
             f.write("c\n")
-        return [*self.program, "-q", "-f", f"{self.work}/bochsrc", "-rc", f"{self.work}/commands"]
+        return [*command, "-rc", f"{self.work}/commands"]
 
     def spawn(self, command):
         with open(f"{self.work}/bochs.out", "wb") as out:

@@ -262,13 +262,14 @@ def i386(flavour):
     return glob.glob(os.path.join(root, "boot/vmlinuz-*"))[0], os.path.join(box, "bin/busybox")
 
 
-def other_release(name):
-    """Options for another release than bookworm: the mirror is the one that this machine takes bookworm from."""
+def other_release(name, kind="deb"):
+    """Options for another release than bookworm: the mirror is the one that this machine takes bookworm from. kind:
+    deb, packages to install, or deb-src, their sources."""
     found = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages",
                             "Origin: Debian", "Codename: bookworm", "Component: main"], stdout=subprocess.PIPE,
                            text=True, check=False).stdout.split()
     mirror = found[0] if found else "http://deb.debian.org/debian"
-    return private_apt(name, source="deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
+    return private_apt(name if kind == "deb" else f"{name}-{kind}", source=f"{kind} [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
                        f"{mirror} {name} main")
 
 
