@@ -26,6 +26,8 @@
 
 #define X2APIC_API_KNOWN (KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK)
 
+#define BUS_LOCK_MODES		(KVM_BUS_LOCK_DETECTION_OFF | KVM_BUS_LOCK_DETECTION_EXIT)
+
 /* Hypercalls that userspace can have for itself. */
 #define EXIT_HYPERCALLS		BIT(KVM_HC_MAP_GPA_RANGE)
 
@@ -113,6 +115,10 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 		return boot_cpu_has(X86_FEATURE_XSAVE);
 	case KVM_CAP_VAPIC:
 		return !kvm_hw.virtual_tpr;
+	case KVM_CAP_X86_BUS_LOCK_EXIT:
+		return kvm_hw.tells_bus_locks ? BUS_LOCK_MODES : 0;
+	case KVM_CAP_X86_NOTIFY_VMEXIT:
+		return kvm_hw.notifies;
 	case KVM_CAP_TSC_CONTROL:
 	case KVM_CAP_VM_TSC_CONTROL:
 		return kvm_hw.tsc_ratio_bits != 0;
@@ -147,6 +153,34 @@ int kvm_arch_check_extension(struct kvm *kvm, long ext)
 	default:
 		return 0;
 	}
+}
+
+static int set_bus_lock_exits(struct kvm *kvm, u64 mode)
+{
+	if (!kvm_hw.tells_bus_locks ||
+	    (mode != KVM_BUS_LOCK_DETECTION_OFF && mode != KVM_BUS_LOCK_DETECTION_EXIT))
+		return -EINVAL;
+	WRITE_ONCE(kvm->arch.bus_lock_exits, mode == KVM_BUS_LOCK_DETECTION_EXIT);
+	return 0;
+}
+
+/* Bits 63:32 are the window, in the processor's own cycles. */
+static int set_notify(struct kvm *kvm, u64 arg)
+{
+	u32 flags = arg;
+	int r = -EINVAL;
+
+	if (!kvm_hw.notifies || !(flags & KVM_X86_NOTIFY_VMEXIT_ENABLED) ||
+	    flags & ~(KVM_X86_NOTIFY_VMEXIT_ENABLED | KVM_X86_NOTIFY_VMEXIT_USER))
+		return -EINVAL;
+	mutex_lock(&kvm->lock);
+	if (!kvm->created_vcpus) {
+		kvm->arch.notify_flags = flags;
+		kvm->arch.notify_window = arg >> 32;
+		r = 0;
+	}
+	mutex_unlock(&kvm->lock);
+	return r;
 }
 
 static int enable_max_vcpu_ids(struct kvm *kvm, u64 ids)
@@ -268,6 +302,10 @@ int kvm_arch_vm_enable_cap(struct kvm *kvm, struct kvm_enable_cap *cap)
 		return set_apic_bus_ns(kvm, arg);
 	case KVM_CAP_X86_DISABLE_EXITS:
 		return disable_exits(kvm, arg);
+	case KVM_CAP_X86_BUS_LOCK_EXIT:
+		return set_bus_lock_exits(kvm, arg);
+	case KVM_CAP_X86_NOTIFY_VMEXIT:
+		return set_notify(kvm, arg);
 	case KVM_CAP_EXIT_HYPERCALL:
 		if (arg & ~(u64)EXIT_HYPERCALLS)
 			return -EINVAL;

@@ -364,6 +364,7 @@ struct kvm_vcpu_arch {
 	atomic_t nmi_queued;		/* raised by others, at most 2 count */
 	bool smi_pending;		/* system management mode, cpu/smm.c; owner only */
 	bool smi_in_halt;		/* it came while the guest was halted */
+	bool bus_locked;		/* by the guest, which userspace wants to know */
 	u32 mp_state;
 	struct kvm_lapic *lapic;	/* NULL: userspace has the interrupt controllers */
 	u8 eoi_vector;			/* of KVM_REQ_IOAPIC_EOI */
@@ -469,6 +470,8 @@ struct kvm_arch {
 	bool triple_fault_event;
 	bool platform_info_hidden;	/* KVM_CAP_MSR_PLATFORM_INFO: the guest must not read it */
 	u32 bsp_vcpu_id;
+	bool bus_lock_exits;		/* KVM_CAP_X86_BUS_LOCK_EXIT; of vcpus to come */
+	u32 notify_flags, notify_window; /* KVM_CAP_X86_NOTIFY_VMEXIT; before there is a vcpu */
 	bool devices_post;		/* some have, past the host; the vendor's, under bypass_lock */
 
 	/* Interrupt controllers (irqchip/). The mode is set once, under kvm->lock, before any vcpu. */
@@ -654,6 +657,8 @@ struct kvm_x86_hw {
 	int max_tdp_level;
 	int max_huge_level;		/* KVM_MAX_HUGE_LEVEL, or less */
 	u8 host_phys_bits;
+	bool tells_bus_locks;		/* can exit after an instruction that locked the bus */
+	bool notifies;			/* can exit when a guest has no interrupt window for long */
 	u8 tsc_ratio_bits;		/* fraction of what the guest's TSC may be multiplied by; 0: by nothing */
 	u8 shadow_phys_bits;		/* without the memory encryption bits */
 	u64 host_efer, host_xcr0, host_xss;

@@ -208,7 +208,8 @@ static int choose_second_word(struct vmx_controls *c)
 				 SECONDARY_EXEC_VIRTUALIZE_X2APIC_MODE;
 	if (flexpriority && vmx_hw.tpr_shadow && enable_apicv)
 		cpu2.optional |= APICV_CONTROLS;
-	cpu2.optional |= SECONDARY_EXEC_TSC_SCALING;
+	cpu2.optional |= SECONDARY_EXEC_TSC_SCALING | SECONDARY_EXEC_BUS_LOCK_DETECTION |
+			 SECONDARY_EXEC_NOTIFY_VM_EXITING;
 	if (vmx_pause_wanted())
 		cpu2.optional |= SECONDARY_EXEC_PAUSE_LOOP_EXITING;
 	return choose_word(&cpu2, &c->cpu2);

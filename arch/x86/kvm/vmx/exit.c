@@ -291,6 +291,25 @@ static int handle_triple_fault(struct kvm_vcpu *vcpu)
 	return 0;
 }
 
+/*
+ * The guest went for longer without an interrupt window than it may, and that it exited is all there is to do: the
+ * host has its interrupts again. Of a context that is invalid nothing more can be run. SDM 3, 26.2.
+ */
+static int handle_notify(struct kvm_vcpu *vcpu)
+{
+	unsigned long q = vmcs_read(EXIT_QUALIFICATION);
+	bool invalid = q & NOTIFY_VM_CONTEXT_INVALID;
+
+	vcpu->stat.notify_window_exits++;
+	if (q & INTR_INFO_UNBLOCK_NMI)
+		vmx_block_nmi_again(vcpu);
+	if (!invalid && !(vcpu->kvm->arch.notify_flags & KVM_X86_NOTIFY_VMEXIT_USER))
+		return 1;
+	vcpu->run->exit_reason = KVM_EXIT_NOTIFY;
+	vcpu->run->notify.flags = invalid ? KVM_NOTIFY_CONTEXT_INVALID : 0;
+	return 0;
+}
+
 /* Exits that are not worth a place among the frequent ones. */
 static int handle_rare(struct kvm_vcpu *vcpu, u32 reason)
 {
@@ -316,6 +335,11 @@ static int handle_rare(struct kvm_vcpu *vcpu, u32 reason)
 		return vmx_handle_apic_write(vcpu);
 	case EXIT_REASON_EOI_INDUCED:
 		return vmx_handle_eoi(vcpu);
+	case EXIT_REASON_NOTIFY:
+		return handle_notify(vcpu);
+	case EXIT_REASON_BUS_LOCK:
+		vcpu->arch.bus_locked = true;
+		return 1;
 	case EXIT_REASON_TPR_BELOW_THRESHOLD:
 		kvm_request(vcpu, KVM_REQ_EVENT);
 		return 1;
@@ -363,7 +387,7 @@ static int handle_rare(struct kvm_vcpu *vcpu, u32 reason)
 	}
 }
 
-int vmx_handle_exit(struct kvm_vcpu *vcpu)
+static int handle(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 	u32 reason = vmx->exit_reason;
@@ -400,4 +424,15 @@ int vmx_handle_exit(struct kvm_vcpu *vcpu)
 		vmx->l1d_dirty = true;
 		return handle_rare(vcpu, reason);
 	}
+}
+
+/* Userspace slows down who locks the bus: it hears of it at once, with another exit if there is one. */
+int vmx_handle_exit(struct kvm_vcpu *vcpu)
+{
+	int r = handle(vcpu);
+
+	if (likely(!vcpu->arch.bus_locked) || r <= 0)
+		return r;
+	vcpu->run->exit_reason = KVM_EXIT_X86_BUS_LOCK;
+	return 0;
 }

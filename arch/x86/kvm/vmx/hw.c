@@ -249,6 +249,8 @@ int vmx_hw_setup(void)
 		kvm_mmu_configure_shadow(max_huge_level(), vmx_hw.bypass_guest_pf);
 	kvm_hw.npt = vmx_hw.ept;
 	kvm_hw.max_tdp_level = vmx_hw.ept_levels;
+	kvm_hw.tells_bus_locks = vmx_hw.controls.cpu2 & SECONDARY_EXEC_BUS_LOCK_DETECTION;
+	kvm_hw.notifies = vmx_hw.controls.cpu2 & SECONDARY_EXEC_NOTIFY_VM_EXITING;
 	kvm_hw.tsc_ratio_bits = vmx_hw.controls.cpu2 & SECONDARY_EXEC_TSC_SCALING ? TSC_RATIO_BITS : 0;
 	kvm_hw.nrips = true;
 	kvm_hw.supported_mce_cap = MCG_CMCI_P | MCG_LMCE_P;

@@ -152,6 +152,11 @@ static noinstr void cross_over(struct vcpu_vmx *vmx)
 		goto out;
 	}
 	vmx->exit_reason = vmcs_read32(VM_EXIT_REASON);
+	/* Of the instruction that exited for something else. */
+	if (unlikely(vmx->exit_reason & EXIT_WITH_BUS_LOCK)) {
+		vmx->exit_reason &= ~EXIT_WITH_BUS_LOCK;
+		vcpu->arch.bus_locked = true;
+	}
 	vmx->entry.launched |= !(vmx->exit_reason & VMX_EXIT_REASONS_FAILED_VMENTRY);
 	if (likely(vmx->exit_reason != EXIT_REASON_EXCEPTION_NMI))
 		goto out;

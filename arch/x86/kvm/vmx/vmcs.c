@@ -72,6 +72,10 @@ static void write_controls(struct vcpu_vmx *vmx)
 		c->cpu2 &= ~SECONDARY_EXEC_ENABLE_VPID;
 	if (!vmx->pml_on)
 		c->cpu2 &= ~SECONDARY_EXEC_ENABLE_PML;
+	if (!vmx->vcpu.kvm->arch.bus_lock_exits)
+		c->cpu2 &= ~SECONDARY_EXEC_BUS_LOCK_DETECTION;
+	if (!vmx->vcpu.kvm->arch.notify_flags)
+		c->cpu2 &= ~SECONDARY_EXEC_NOTIFY_VM_EXITING;
 	if (!vmx->vcpu.arch.tsc_ratio)
 		c->cpu2 &= ~SECONDARY_EXEC_TSC_SCALING;
 	vmcs_write(PIN_BASED_VM_EXEC_CONTROL, c->pin);
@@ -101,6 +105,8 @@ static void write_constants(struct vcpu_vmx *vmx)
 		vmcs_write(XSS_EXIT_BITMAP, 0);
 	if (cpu2 & SECONDARY_EXEC_ENCLS_EXITING)
 		vmcs_write(ENCLS_EXITING_BITMAP, ~0ul);
+	if (cpu2 & SECONDARY_EXEC_NOTIFY_VM_EXITING)
+		vmcs_write(NOTIFY_WINDOW, vmx->vcpu.kvm->arch.notify_window);
 	vmx_pause_reset(vmx);
 	if (cpu2 & SECONDARY_EXEC_TSC_SCALING)
 		vmcs_write(TSC_MULTIPLIER, vmx->vcpu.arch.tsc_ratio);

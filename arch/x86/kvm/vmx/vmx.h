@@ -53,6 +53,8 @@ enum vmx_switched {
 	VMX_STAR, VMX_LSTAR, VMX_SYSCALL_MASK, VMX_TSC_AUX, VMX_EFER, VMX_NR_SWITCHED
 };
 
+#define EXIT_WITH_BUS_LOCK	BIT(26)		/* of an exit's reason: SDM 3, 26.9.1 */
+
 struct vcpu_vmx {
 	struct kvm_vcpu vcpu;		/* first: allocated by the core */
 	struct vmx_entry entry;

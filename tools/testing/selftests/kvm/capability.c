@@ -155,6 +155,26 @@ static void bus_lock_exit(void)
 	check(!(g->run->flags & KVM_RUN_X86_BUS_LOCK));
 }
 
+/* An exit when the guest has no interrupt window for too long: likewise. */
+static void notify_exit(void)
+{
+	int kvm = open_kvm(), vm = must(ioctl(kvm, KVM_CREATE_VM, 0));
+	bool offered = extension(vm, KVM_CAP_X86_NOTIFY_VMEXIT);
+	const uint64_t window = 1ull << 32;
+
+	check_equal(extension(kvm, KVM_CAP_X86_NOTIFY_VMEXIT), offered);
+	must_fail(enable(vm, KVM_CAP_X86_NOTIFY_VMEXIT, 0, window), EINVAL);
+	must_fail(enable(vm, KVM_CAP_X86_NOTIFY_VMEXIT, 0, window | KVM_X86_NOTIFY_VMEXIT_USER), EINVAL);
+	must_fail(enable(vm, KVM_CAP_X86_NOTIFY_VMEXIT, 0, window | KVM_X86_NOTIFY_VMEXIT_ENABLED | 4), EINVAL);
+	if (!offered) {
+		must_fail(enable(vm, KVM_CAP_X86_NOTIFY_VMEXIT, 0, window | KVM_X86_NOTIFY_VMEXIT_ENABLED), EINVAL);
+		return;
+	}
+	must(enable(vm, KVM_CAP_X86_NOTIFY_VMEXIT, 0, window | KVM_X86_NOTIFY_VMEXIT_ENABLED));
+	must(ioctl(vm, KVM_CREATE_VCPU, 0));
+	must_fail(enable(vm, KVM_CAP_X86_NOTIFY_VMEXIT, 0, window | KVM_X86_NOTIFY_VMEXIT_ENABLED), EINVAL);
+}
+
 /* What is there on every processor, and has a value of which there is one. */
 static void answers(void)
 {
@@ -222,6 +242,7 @@ int main(int argc, char **argv)
 		{ "KVM_CAP_X86_USER_SPACE_MSR", user_space_msr },
 		{ "KVM_CAP_EXCEPTION_PAYLOAD", exception_payload },
 		{ "KVM_CAP_X86_BUS_LOCK_EXIT", bus_lock_exit },
+		{ "KVM_CAP_X86_NOTIFY_VMEXIT", notify_exit },
 		{ "tdp_mmu reads as the guests are paged", tdp_mmu },
 	};
 

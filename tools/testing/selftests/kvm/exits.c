@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Exits that a guest makes seldom or never: of a loop of PAUSEs, each time after a longer one, and
- * those that userspace has its guest do without (KVM_CAP_X86_DISABLE_EXITS). SDM 3, 25.6.13 and
- * 26.1.3; AMD64 manual, volume 2, 15.14.4; KVM API document, 7.13.
+ * those that userspace has its guest do without (KVM_CAP_X86_DISABLE_EXITS), or wants to know of: a
+ * lock of the bus, and no interrupt window for too long. SDM 3, 25.6.13, 26.1.3 and 26.2; AMD64
+ * manual, volume 2, 15.14.4; KVM API document, 7.13.
  */
 #include "guest.h"
 
@@ -46,6 +47,29 @@ GUEST(mwait_code, 64,
 GUEST(rdmsr_code, 64,
 	"	rdmsr\n"
 	"	out	%al, $0x10\n");
+
+GUEST(lock_code, 64,
+	"1:	incl	0xa03e\n"		/* across two cache lines, without a lock */
+	"	lock incl 0xa040\n"		/* within one */
+	"	hlt\n"
+	"	lock incl 0xa03e\n"
+	"	hlt\n"
+	"	xchg	%eax, 0xa07d\n"
+	"	hlt\n"
+	"	jmp	1b\n");
+GUEST(window_code, 64,
+	"1:	hlt\n"
+	"	sti\n"
+	"	lock incl 0xa03e\n"		/* in the shadow: the window opens behind it */
+	"	cli\n"
+	"	jmp	1b\n");
+GUEST(ss_code, 64,
+	"	mov	$0x10, %eax\n"		/* SELECTOR_DATA */
+	"1:	.rept	500\n"
+	"	mov	%eax, %ss\n"
+	"	.endr\n"
+	"	hlt\n"
+	"	jmp	1b\n");
 
 static int enable(int vm, uint32_t which, uint64_t value)
 {
@@ -215,6 +239,109 @@ static void residency_without_exit(void)
 	}
 }
 
+/* ---- locks of the bus ------------------------------------------------------------------------------ */
+
+static struct guest *lock_guest(uint64_t mode, const uint8_t *code, const uint8_t *end)
+{
+	int kvm = open_kvm(), vm = must(ioctl(kvm, KVM_CREATE_VM, 0));
+
+	NEED(vm, KVM_CAP_X86_BUS_LOCK_EXIT);
+	must(enable(vm, KVM_CAP_X86_BUS_LOCK_EXIT, mode));
+	return guest_in_vm_sized(kvm, vm, LONG, code, end);
+}
+
+static void run_to_plain_halt(struct guest *g)
+{
+	run_to(g, KVM_EXIT_HLT);
+	check(!(g->run->flags & KVM_RUN_X86_BUS_LOCK));
+}
+
+static void bus_locks(void)
+{
+	struct guest *g = lock_guest(KVM_BUS_LOCK_DETECTION_EXIT, lock_code, lock_code_end);
+
+	for (uint32_t i = 1; i <= 3; i++) {
+		run_to_plain_halt(g);
+		for (int n = 0; n < 2; n++) {
+			run_to(g, KVM_EXIT_X86_BUS_LOCK);
+			check(g->run->flags & KVM_RUN_X86_BUS_LOCK);
+			run_to_plain_halt(g);
+		}
+		/* Behind the instruction, which is done once. */
+		check_equal(*(uint16_t *)(g->memory + 0xa03e), 2 * i);
+	}
+	g = lock_guest(KVM_BUS_LOCK_DETECTION_OFF, lock_code, lock_code_end);
+	for (int n = 0; n < 3; n++)
+		run_to_plain_halt(g);
+}
+
+static void bus_lock_and_window(void)
+{
+	struct guest *g = lock_guest(KVM_BUS_LOCK_DETECTION_EXIT, window_code, window_code_end);
+	uint64_t windows;
+
+	for (int n = 0; n < 3; n++) {
+		run_to_plain_halt(g);
+		g->run->request_interrupt_window = 1;
+		windows = vcpu_stat(g->vcpu, "irq_window_exits");
+		/* One exit of the processor's, of which userspace has to know two things. */
+		run_to(g, KVM_EXIT_X86_BUS_LOCK);
+		check(g->run->flags & KVM_RUN_X86_BUS_LOCK);
+		check_equal(g->run->ready_for_interrupt_injection, 1);
+		check_equal(vcpu_stat(g->vcpu, "irq_window_exits"), windows + 1);
+		run_to(g, KVM_EXIT_IRQ_WINDOW_OPEN);
+		check(!(g->run->flags & KVM_RUN_X86_BUS_LOCK));
+		g->run->request_interrupt_window = 0;
+	}
+	run_to_plain_halt(g);
+	run_to(g, KVM_EXIT_X86_BUS_LOCK);
+}
+
+/* ---- no interrupt window ---------------------------------------------------------------------------- */
+
+static struct guest *notify_guest(uint64_t flags, uint64_t window)
+{
+	int kvm = open_kvm(), vm = must(ioctl(kvm, KVM_CREATE_VM, 0));
+
+	NEED(vm, KVM_CAP_X86_NOTIFY_VMEXIT);
+	must(enable(vm, KVM_CAP_X86_NOTIFY_VMEXIT, window << 32 | KVM_X86_NOTIFY_VMEXIT_ENABLED | flags));
+	return guest_in_vm(kvm, vm, LONG, ss_code);
+}
+
+/*
+ * A processor may let each of a row of MOV SS hold interrupts off, and the one that these cases are
+ * made for does.
+ */
+static void notified(void)
+{
+	struct guest *g = notify_guest(KVM_X86_NOTIFY_VMEXIT_USER, 100);
+	unsigned int told = 0;
+
+	for (;; told++) {
+		must(guest_run(g));
+		if (g->run->exit_reason != KVM_EXIT_NOTIFY)
+			break;
+		check_equal(g->run->notify.flags, 0);
+	}
+	check_equal(g->run->exit_reason, KVM_EXIT_HLT);
+	check(told >= 3 && told <= 5);
+	check_equal(vcpu_stat(g->vcpu, "notify_window_exits"), told);
+
+	g = notify_guest(KVM_X86_NOTIFY_VMEXIT_USER, 1000);
+	run_to(g, KVM_EXIT_HLT);
+	check_equal(vcpu_stat(g->vcpu, "notify_window_exits"), 0);
+}
+
+static void not_notified(void)
+{
+	struct guest *g = notify_guest(0, 100);
+
+	for (int n = 1; n <= 3; n++) {
+		run_to(g, KVM_EXIT_HLT);
+		check(vcpu_stat(g->vcpu, "notify_window_exits") >= 3u * n);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -223,6 +350,10 @@ int main(int argc, char **argv)
 		{ "HLT without exits", halt_without_exit },
 		{ "MWAIT without exits", mwait_without_exit },
 		{ "residencies in C-states without exits", residency_without_exit },
+		{ "a lock of the bus", bus_locks },
+		{ "... and the interrupt window behind it", bus_lock_and_window },
+		{ "no interrupt window, and userspace is told", notified },
+		{ "... or is not", not_notified },
 	};
 
 	return RUN_CASES("exits", cases);

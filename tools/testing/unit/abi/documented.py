@@ -30,7 +30,6 @@ PMU = "performance counters"
 PRIVATE = "private memory"
 OBSOLETE = "Linux has it no more"
 ELSEWHERE = "other processors have it"
-HARDWARE = "no processor that could be tried has it"
 
 # Why there is no answer, by name or by the beginning of it.
 MISSING = {
@@ -66,8 +65,6 @@ MISSING = {
     "KVM_CAP_SYSTEM_EVENT_DATA": ELSEWHERE,
     "KVM_CAP_VM_ATTRIBUTES": ELSEWHERE,
     "KVM_CAP_VM_GPA_BITS": ELSEWHERE,
-    "KVM_CAP_X86_BUS_LOCK_EXIT": HARDWARE,
-    "KVM_CAP_X86_NOTIFY_VMEXIT": HARDWARE,
 }
 
 
