@@ -201,6 +201,7 @@ static enum kvm_entry_result vmx_enter(struct kvm_vcpu *vcpu, bool must_exit_at_
 
 	if (unlikely(vmx->pml_on))
 		vmx_pml_arm(vmx);
+	vmx_perf_switch(vmx);
 
 	cross_over(vmx);
 
@@ -210,6 +211,7 @@ static enum kvm_entry_result vmx_enter(struct kvm_vcpu *vcpu, bool must_exit_at_
 		vmx_pml_drain(vmx);
 	if (unlikely(vmx->entry_failed)) {
 		vmx->instruction_error = vmcs_read32(VM_INSTRUCTION_ERROR);
+		vmx_perf_undo(vmx);
 		return KVM_ENTRY_EXITED;
 	}
 	vmx->soft_length = 0;

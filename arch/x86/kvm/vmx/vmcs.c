@@ -93,8 +93,6 @@ static void write_constants(struct vcpu_vmx *vmx)
 
 	vmcs_write(CR3_TARGET_COUNT, 0);
 	vmcs_write(VM_EXIT_MSR_STORE_COUNT, 0);
-	vmcs_write(VM_EXIT_MSR_LOAD_COUNT, 0);
-	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, 0);
 	vmcs_write(VMCS_LINK_POINTER, ~0ul);
 	vmcs_write(CR0_GUEST_HOST_MASK, ~CR0_GUEST_OWNED);
 	if (vmx_hw.msr_bitmaps)
@@ -108,6 +106,7 @@ static void write_constants(struct vcpu_vmx *vmx)
 	if (cpu2 & SECONDARY_EXEC_NOTIFY_VM_EXITING)
 		vmcs_write(NOTIFY_WINDOW, vmx->vcpu.kvm->arch.notify_window);
 	vmx_pause_reset(vmx);
+	vmx_perf_reset(vmx);
 	if (cpu2 & SECONDARY_EXEC_TSC_SCALING)
 		vmcs_write(TSC_MULTIPLIER, vmx->vcpu.arch.tsc_ratio);
 	if (vmx_hw.timer)

@@ -53,6 +53,8 @@ enum vmx_switched {
 	VMX_STAR, VMX_LSTAR, VMX_SYSCALL_MASK, VMX_TSC_AUX, VMX_EFER, VMX_NR_SWITCHED
 };
 
+#define VMX_PERF_MSRS	16			/* perf names no more than this at once */
+
 #define EXIT_WITH_BUS_LOCK	BIT(26)		/* of an exit's reason: SDM 3, 26.9.1 */
 
 struct vcpu_vmx {
@@ -92,6 +94,10 @@ struct vcpu_vmx {
 	bool pml_on;			/* page-modification logging (pml.c) */
 	u16 pml_start;			/* first index to be filled, as the VMCS has it */
 	u64 *pml_log;
+
+	/* the host's counters (perf.c): what the entry and the exit load, and how many */
+	struct vmx_msr_entry perf_guest[VMX_PERF_MSRS], perf_host[VMX_PERF_MSRS];
+	unsigned int perf_msrs;
 
 	bool host_saved;		/* prepare_entry was done since the vcpu was loaded */
 	u16 host_fs_sel, host_gs_sel, host_ds_sel, host_es_sel, host_ldt_sel;
@@ -210,6 +216,13 @@ void vmx_pause_settle(bool on);		/* the processor has it, and it is wanted */
 void vmx_pause_reset(struct vcpu_vmx *vmx);		/* with fresh controls */
 void vmx_pause_scheduled(struct vcpu_vmx *vmx);	/* the vcpu has a processor again */
 int vmx_handle_pause(struct kvm_vcpu *vcpu);
+
+/* ---- perf.c: the host's performance counters ------------------------------------------------------------ */
+
+void vmx_perf_reset(struct vcpu_vmx *vmx);	/* a fresh VMCS */
+/* Right before an entry, and after one that failed. Interrupts off. */
+void vmx_perf_switch(struct vcpu_vmx *vmx);
+void vmx_perf_undo(struct vcpu_vmx *vmx);
 
 /* ---- pml.c: pages that the processor has made dirty ---------------------------------------------------- */
 
