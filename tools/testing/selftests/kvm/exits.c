@@ -29,6 +29,7 @@ GUEST(pause_code, 64,
 	"	out	%al, $0x10\n"
 	"	jmp	1b\n");
 GUEST(halt_code, 64,
+	INTERRUPTIBLE
 	"1:	hlt\n"
 	"	incl	0xa000\n"		/* GUEST_DATA */
 	"	jmp	1b\n");
