@@ -295,9 +295,10 @@ static void tell_userspace(struct kvm_vcpu *vcpu)
 	run->cr8 = kvm_get_cr8(vcpu);
 	run->apic_base = vcpu->arch.apic_base;
 	run->flags = kvm_in_smm(vcpu) ? KVM_RUN_X86_SMM : 0;
-	if (unlikely(vcpu->arch.bus_locked))
+	if (unlikely(vcpu->arch.bus_locked)) {
 		run->flags |= KVM_RUN_X86_BUS_LOCK;
-	vcpu->arch.bus_locked = false;
+		vcpu->arch.bus_locked = false;
+	}
 	/* With all controllers in the kernel nothing is ever to be injected by userspace. */
 	run->ready_for_interrupt_injection =
 		vcpu->kvm->arch.irqchip_mode == KVM_IRQCHIP_KERNEL || kvm_interrupt_ready(vcpu);
