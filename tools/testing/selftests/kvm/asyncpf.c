@@ -315,15 +315,7 @@ static void offered(void)
 
 static void refused(struct guest *g, uint32_t msr, uint64_t value)
 {
-	struct kvm_regs regs;
-
-	guest_complete(g);
-	regs = vcpu_regs(g->vcpu);
-	regs.rip = guest_address(g, apf_wrmsr);
-	regs.rcx = msr;
-	regs.rax = (uint32_t)value;
-	regs.rdx = value >> 32;
-	vcpu_set_regs(g->vcpu, &regs);
+	guest_to_msr(g, apf_wrmsr, msr, value);
 	run_to_exception(g, VECTOR_GP, 0);
 	check(!vcpu_set_msr(g->vcpu, msr, value));
 }

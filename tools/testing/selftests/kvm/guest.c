@@ -408,6 +408,19 @@ const char *exit_name(uint32_t reason)
 	return names[reason];
 }
 
+void guest_to_msr(struct guest *g, const uint8_t *label, uint32_t msr, uint64_t value)
+{
+	struct kvm_regs regs;
+
+	guest_complete(g);
+	regs = vcpu_regs(g->vcpu);
+	regs.rip = guest_address(g, label);
+	regs.rcx = msr;
+	regs.rax = (uint32_t)value;
+	regs.rdx = value >> 32;
+	vcpu_set_regs(g->vcpu, &regs);
+}
+
 int guest_run(struct guest *g)
 {
 	return ioctl(g->vcpu, KVM_RUN, 0) ? errno : 0;

@@ -143,6 +143,8 @@ void guest_to_user(struct guest *g);
 struct kvm_regs vcpu_regs(int vcpu);
 void vcpu_set_regs(int vcpu, const struct kvm_regs *regs);
 void vcpu_set_rip(int vcpu, uint64_t rip);
+/* The guest goes on at the label, with an MSR's number and value where RDMSR and WRMSR want them. */
+void guest_to_msr(struct guest *g, const uint8_t *label, uint32_t msr, uint64_t value);
 struct kvm_sregs vcpu_sregs(int vcpu);
 bool vcpu_get_msr(int vcpu, uint32_t index, uint64_t *value);
 bool vcpu_set_msr(int vcpu, uint32_t index, uint64_t value);

@@ -98,15 +98,7 @@ static void check_logged(struct guest *g, unsigned int bank, uint64_t status, ui
 /* The guest's own access; false: #GP */
 static bool try(struct guest *g, const uint8_t *what, uint32_t index, uint64_t value)
 {
-	struct kvm_regs regs;
-
-	guest_complete(g);
-	regs = vcpu_regs(g->vcpu);
-	regs.rip = guest_address(g, what);
-	regs.rcx = index;
-	regs.rax = (uint32_t)value;
-	regs.rdx = value >> 32;
-	vcpu_set_regs(g->vcpu, &regs);
+	guest_to_msr(g, what, index, value);
 	run_to(g, KVM_EXIT_IO);
 	if (g->run->io.port == 0x11)
 		return true;
