@@ -98,7 +98,13 @@ static int write_wall(struct kvm *kvm)
 	return r;
 }
 
-/* Where the time of day is depends on it. */
+/* The shared page is another, or its words are in other places. */
+static int shared_info_moved(struct kvm *kvm)
+{
+	kvm_xen_wake_pollers(kvm);
+	return write_wall(kvm);
+}
+
 void kvm_xen_set_long_mode(struct kvm *kvm, bool long_mode)
 {
 	struct kvm_vm_xen *x = &kvm->arch.xen;
@@ -106,7 +112,7 @@ void kvm_xen_set_long_mode(struct kvm *kvm, bool long_mode)
 	mutex_lock(&x->lock);
 	if (x->long_mode != long_mode) {
 		WRITE_ONCE(x->long_mode, long_mode);
-		write_wall(kvm);
+		shared_info_moved(kvm);
 	}
 	mutex_unlock(&x->lock);
 }
@@ -131,7 +137,7 @@ static int set_shared_info(struct kvm *kvm, u64 address, bool user)
 	WRITE_ONCE(kvm->arch.xen.shared_info, kept);
 	if (old != XEN_NOWHERE && old != kept)
 		place_changed(kvm);
-	return write_wall(kvm);
+	return shared_info_moved(kvm);
 }
 
 static int set_attr(struct kvm *kvm, const struct kvm_xen_hvm_attr *attr)
@@ -141,7 +147,7 @@ static int set_attr(struct kvm *kvm, const struct kvm_xen_hvm_attr *attr)
 	switch (attr->type) {
 	case KVM_XEN_ATTR_TYPE_LONG_MODE:
 		WRITE_ONCE(x->long_mode, !!attr->u.long_mode);
-		return write_wall(kvm);
+		return shared_info_moved(kvm);
 	case KVM_XEN_ATTR_TYPE_SHARED_INFO:
 		return set_shared_info(kvm, attr->u.shared_info.gfn, false);
 	case KVM_XEN_ATTR_TYPE_SHARED_INFO_HVA:

@@ -139,6 +139,8 @@ static inline bool kvm_xen_port_valid(struct kvm *kvm, u32 port)
 int kvm_xen_evtchn_raise(struct kvm *kvm, u32 port, u32 vcpu_id, bool may_sleep);
 /* Is an event pending there? True if nobody can tell. Owner. */
 bool kvm_xen_evtchn_pending(struct kvm_vcpu *vcpu, u32 port);
+/* Pending bits are elsewhere now: vcpus that wait for one look there. Any context. */
+void kvm_xen_wake_pollers(struct kvm *kvm);
 /* Events that could not be told to the vcpu where they came up. Owner. */
 void kvm_xen_evtchn_settle(struct kvm_vcpu *vcpu);
 int kvm_xen_evtchn_attr(struct kvm *kvm, const struct kvm_xen_hvm_attr *attr);

@@ -138,6 +138,15 @@ static void wake_poller(struct kvm_vcpu *vcpu)
 	kvm_vcpu_wake(vcpu);
 }
 
+void kvm_xen_wake_pollers(struct kvm *kvm)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, kvm)
+		wake_poller(vcpu);
+}
+
 static int raise(struct kvm_vcpu *vcpu, u32 port)
 {
 	struct kvm *kvm = vcpu->kvm;

@@ -179,6 +179,42 @@ static void poll_other_thread(void)
 	}
 }
 
+#define SECOND_PAGE	(SHARED_PAGE + 0x5000)
+
+/* The event is in another page, which becomes the shared one while the guest waits; or there is none. */
+static void *move_later(void *arg)
+{
+	struct guest *g = arg;
+
+	sleep_ms(30);
+	must(set_vm(g, KVM_XEN_ATTR_TYPE_SHARED_INFO, SECOND_PAGE / PAGE));
+	return NULL;
+}
+
+static void *remove_later(void *arg)
+{
+	sleep_ms(30);
+	must(set_vm(arg, KVM_XEN_ATTR_TYPE_SHARED_INFO, KVM_XEN_INVALID_GFN));
+	return NULL;
+}
+
+static void poll_moved(void)
+{
+	struct guest *g = xen_guest();
+	pthread_t thread;
+
+	memset(g->memory + SECOND_PAGE, 0, PAGE);
+	*word(g, SECOND_PAGE + 2048) = 1 << 6;
+	check(!pthread_create(&thread, NULL, move_later, g));
+	check_equal(poll_port(g, 6, 1, 0), 0);
+	check(!pthread_join(thread, NULL));
+
+	must(set_vm(g, KVM_XEN_ATTR_TYPE_SHARED_INFO, SHARED_PAGE / PAGE));
+	check(!pthread_create(&thread, NULL, remove_later, g));
+	check_equal(poll_port(g, 6, 1, 0), 0);
+	check(!pthread_join(thread, NULL));
+}
+
 static void nothing(int number)
 {
 }
@@ -410,6 +446,7 @@ static const struct test_case cases[] = {
 	{ "SCHEDOP_poll", poll_event },
 	{ "... ended by another thread", poll_other_thread },
 	{ "... interrupted by a signal", poll_signal },
+	{ "... when the shared page is another", poll_moved },
 	{ "the runstate area everywhere in a page", runstate_area },
 	{ "runstate times", runstate_times },
 	{ "waits for a processor", runstate_waits },
