@@ -151,6 +151,7 @@ void vmx_vcpu_reset(struct kvm_vcpu *vcpu, bool init)
 	vmx->vm86 = false;
 	vmx->state_changed = !vmx_hw.unrestricted_guest;
 	vmx->state_unfit = false;
+	vmx->by_hand = false;
 	if (vcpu->arch.mmu.root != INVALID_PAGE)
 		vmx_load_root(vcpu, vcpu->arch.mmu.root, vcpu->arch.mmu.root_level);
 	vmx_cpuid_changed(vcpu);
@@ -298,12 +299,12 @@ void vmx_set_efer(struct kvm_vcpu *vcpu, u64 efer)
 		vmx->controls.entry = entry;
 		vmcs_write(VM_ENTRY_CONTROLS, entry);
 	}
-	/* With CR0.PG always set, LME alone would mean long mode; and our tables have NX bits. */
-	if (!vmx_hw.ept) {
-		if (!(efer & EFER_LMA))
-			efer &= ~EFER_LME;
+	/* With CR0.PG always set, LME alone would mean long mode, and an entry is refused. */
+	if (!vmx_hw.unrestricted_guest && !(efer & EFER_LMA))
+		efer &= ~EFER_LME;
+	/* Our own tables have NX bits. */
+	if (!vmx_hw.ept)
 		efer |= EFER_NX;
-	}
 	if (vmx_hw.load_efer)
 		vmcs_write(GUEST_IA32_EFER, efer);
 	else
