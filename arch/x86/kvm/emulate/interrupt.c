@@ -48,7 +48,7 @@ static int real_interrupt(struct emulator *emu, u8 vector)
 		return emu_raise_gp0(emu);
 	rc = enter_by_table(emu, idt.base, vector, emu->next_rflags);
 	if (rc == EMU_DONE)
-		emu->next_rflags &= ~(FLAG_IF | FLAG_TF | FLAG_AC);
+		emu->next_rflags &= ~(FLAG_IF | FLAG_TF | FLAG_AC | FLAG_RF);
 	return rc;
 }
 

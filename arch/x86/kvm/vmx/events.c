@@ -10,6 +10,7 @@
 static void set_event(struct vcpu_vmx *vmx, u32 type, u8 vector)
 {
 	vmx_end_halt(vmx);
+	vmx->by_hand = vmx->vm86;
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, vector | type | INTR_INFO_VALID_MASK);
 }
 
@@ -31,8 +32,6 @@ void vmx_inject_exception(struct kvm_vcpu *vcpu)
 	struct kvm_exception *ex = &vcpu->arch.exception;
 	u32 type = INTR_TYPE_HARD_EXCEPTION;
 
-	if (vmx_real_deliver(vcpu, ex->vector))
-		return;
 	if (ex->vector == BP_VECTOR || ex->vector == OF_VECTOR) {
 		type = INTR_TYPE_SOFT_EXCEPTION;
 		prepare_soft(to_vmx(vcpu));
@@ -51,8 +50,6 @@ void vmx_inject_interrupt(struct kvm_vcpu *vcpu, bool reinjected)
 
 	trace_kvm_inj_virq(irq->nr, irq->soft, reinjected);
 	vcpu->stat.irq_injections++;
-	if (vmx_real_deliver(vcpu, irq->nr))
-		return;
 	/* One that userspace wants delivered although the guest blocks it: an entry refuses those. */
 	if (irq->soft || !vmx_interrupt_allowed(vcpu)) {
 		prepare_soft(to_vmx(vcpu));
@@ -65,10 +62,6 @@ void vmx_inject_interrupt(struct kvm_vcpu *vcpu, bool reinjected)
 void vmx_inject_nmi(struct kvm_vcpu *vcpu)
 {
 	vcpu->stat.nmi_injections++;
-	if (vmx_real_deliver(vcpu, NMI_VECTOR)) {
-		vmx_set_nmi_mask(vcpu, true);
-		return;
-	}
 	to_vmx(vcpu)->had_nmi = true;
 	/* The entry is refused while they count as blocked; delivery blocks them. */
 	vmx_set_nmi_mask(vcpu, false);
@@ -80,6 +73,7 @@ void vmx_cancel_injection(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
+	vmx->by_hand = false;
 	vmcs_write(VM_ENTRY_INTR_INFO_FIELD, 0);
 	if (vmx->soft_length) {
 		vcpu->arch.rip += vmx->soft_length;
@@ -188,6 +182,14 @@ void vmx_open_irq_window(struct kvm_vcpu *vcpu)
 	vmx_set_cpu_control(to_vmx(vcpu), CPU_BASED_INTR_WINDOW_EXITING, true);
 }
 
+int vmx_take_irq_window(struct kvm_vcpu *vcpu)
+{
+	vcpu->stat.irq_window_exits++;
+	vmx_set_cpu_control(to_vmx(vcpu), CPU_BASED_INTR_WINDOW_EXITING, false);
+	kvm_request(vcpu, KVM_REQ_EVENT);
+	return 1;
+}
+
 /* ---- NMIs ------------------------------------------------------------------------------------------- */
 
 /*
@@ -237,6 +239,26 @@ void vmx_open_nmi_window(struct kvm_vcpu *vcpu)
 		vmx_open_irq_window(vcpu);
 	else
 		vmx_set_cpu_control(to_vmx(vcpu), CPU_BASED_NMI_WINDOW_EXITING, true);
+}
+
+int vmx_take_nmi_window(struct kvm_vcpu *vcpu)
+{
+	vcpu->stat.nmi_window_exits++;
+	vmx_set_cpu_control(to_vmx(vcpu), CPU_BASED_NMI_WINDOW_EXITING, false);
+	kvm_request(vcpu, KVM_REQ_EVENT);
+	return 1;
+}
+
+/* What the processor exits for, a window that is open, where there is no entry. True: it was taken. */
+bool vmx_look_for_windows(struct kvm_vcpu *vcpu)
+{
+	u32 wanted = to_vmx(vcpu)->controls.cpu;
+
+	if ((wanted & CPU_BASED_INTR_WINDOW_EXITING) && vmx_interrupt_allowed(vcpu))
+		return vmx_take_irq_window(vcpu);
+	if ((wanted & CPU_BASED_NMI_WINDOW_EXITING) && vmx_nmi_allowed(vcpu))
+		return vmx_take_nmi_window(vcpu);
+	return false;
 }
 
 /* ---- exceptions -------------------------------------------------------------------------------------- */

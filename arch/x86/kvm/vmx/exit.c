@@ -253,22 +253,6 @@ static int handle_task_switch(struct kvm_vcpu *vcpu)
 
 /* ---- the rest ----------------------------------------------------------------------------------------- */
 
-static int handle_irq_window(struct kvm_vcpu *vcpu)
-{
-	vcpu->stat.irq_window_exits++;
-	vmx_set_cpu_control(to_vmx(vcpu), CPU_BASED_INTR_WINDOW_EXITING, false);
-	kvm_request(vcpu, KVM_REQ_EVENT);
-	return 1;
-}
-
-static int handle_nmi_window(struct kvm_vcpu *vcpu)
-{
-	vcpu->stat.nmi_window_exits++;
-	vmx_set_cpu_control(to_vmx(vcpu), CPU_BASED_NMI_WINDOW_EXITING, false);
-	kvm_request(vcpu, KVM_REQ_EVENT);
-	return 1;
-}
-
 static int handle_failed_entry(struct kvm_vcpu *vcpu, u32 reason)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
@@ -322,9 +306,9 @@ static int handle_rare(struct kvm_vcpu *vcpu, u32 reason)
 	case EXIT_REASON_TRIPLE_FAULT:
 		return handle_triple_fault(vcpu);
 	case EXIT_REASON_INTERRUPT_WINDOW:
-		return handle_irq_window(vcpu);
+		return vmx_take_irq_window(vcpu);
 	case EXIT_REASON_NMI_WINDOW:
-		return handle_nmi_window(vcpu);
+		return vmx_take_nmi_window(vcpu);
 	case EXIT_REASON_CR_ACCESS:
 		return handle_cr(vcpu);
 	case EXIT_REASON_DR_ACCESS:

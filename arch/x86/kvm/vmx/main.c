@@ -182,7 +182,7 @@ static enum kvm_entry_result vmx_enter(struct kvm_vcpu *vcpu, bool must_exit_at_
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
-	if (unlikely(vmx->state_changed | vmx->state_unfit) && !vmx_hw.unrestricted_guest &&
+	if (unlikely(vmx->state_changed | vmx->state_unfit | vmx->by_hand) && !vmx_hw.unrestricted_guest &&
 	    vmx_state_unfit(vcpu)) {
 		vmx->emulated = true;
 		vmx->exit_reason = EXIT_REASON_UNDEFINED;

@@ -7,7 +7,7 @@
  *
  * Register states that fit neither, nor any protected mode (limits beyond 64 KiB, the moments between
  * a write of CR0.PE and the far jump), are left to the emulator, instruction by instruction, until
- * they fit again. Events in real mode are delivered by hand.
+ * they fit again. Their events, and all of real mode, are delivered in software as well.
  */
 #include <asm/desc.h>
 #include <asm/trapnr.h>
@@ -279,7 +279,7 @@ static bool valid_state(struct kvm_vcpu *vcpu)
 	       valid_data(&s[KVM_GS]) && valid_system(&s[KVM_TR], &s[KVM_LDTR]);
 }
 
-/* Segments or CR0 were written since the last time: must the emulator take over? */
+/* Must the emulator take over? Segments or CR0 may have been written since the last time. */
 bool vmx_state_unfit(struct kvm_vcpu *vcpu)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
@@ -288,75 +288,60 @@ bool vmx_state_unfit(struct kvm_vcpu *vcpu)
 		vmx->state_changed = false;
 		vmx->state_unfit = !valid_state(vcpu);
 	}
-	return vmx->state_unfit;
+	return vmx->state_unfit || vmx->by_hand;
+}
+
+/* ---- events --------------------------------------------------------------------------------------------- */
+
+static bool event_waits(struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.exception.injected || vcpu->arch.nmi_injected ||
+	       vcpu->arch.interrupt.injected;
+}
+
+/*
+ * What was to be injected goes through the guest's tables in software: the processor would use those
+ * of virtual-8086 mode, or is not to be entered.
+ */
+static int deliver_event(struct kvm_vcpu *vcpu)
+{
+	struct kvm_exception *ex = &vcpu->arch.exception;
+	int r;
+
+	/* With it goes the step back before a software event. */
+	vmx_cancel_injection(vcpu);
+	if (ex->injected) {
+		r = kvm_emulate_event(vcpu, ex->vector, ex->has_error_code && is_protected(vcpu),
+				      ex->error_code);
+	} else if (vcpu->arch.nmi_injected) {
+		r = kvm_emulate_event(vcpu, NMI_VECTOR, false, 0);
+		if (!vcpu->arch.nmi_injected)
+			vmx_set_nmi_mask(vcpu, true);
+	} else {
+		r = kvm_emulate_event(vcpu, vcpu->arch.interrupt.nr, false, 0);
+	}
+	/* It raised another, which takes its place. */
+	vcpu->arch.delivery_cut = ex->pending;
+	/* It could not be delivered, and still waits. */
+	if (r <= 0)
+		kvm_request(vcpu, KVM_REQ_EVENT);
+	return r;
 }
 
 int vmx_emulate_unfit(struct kvm_vcpu *vcpu)
 {
 	int n, r = 1;
 
+	if (event_waits(vcpu))
+		r = deliver_event(vcpu);
 	for (n = 0; n < EMULATE_AT_ONCE && r > 0 && vmx_state_unfit(vcpu); n++) {
 		/* Events, timers, signals and whatever else wants the run loop. */
 		if (kvm_request_pending(vcpu) || signal_pending(current) ||
-		    vcpu->arch.mp_state != KVM_MP_STATE_RUNNABLE)
+		    vcpu->arch.mp_state != KVM_MP_STATE_RUNNABLE || vmx_look_for_windows(vcpu))
 			break;
-		if ((vcpu->arch.rflags & X86_EFLAGS_IF) && vmx_irq_window_open(to_vmx(vcpu))) {
-			kvm_request(vcpu, KVM_REQ_EVENT);
-			break;
-		}
 		r = kvm_emulate_insn(vcpu, 0, 0, NULL, 0);
 	}
 	return r;
-}
-
-/* ---- events --------------------------------------------------------------------------------------------- */
-
-static bool push16(struct kvm_vcpu *vcpu, u64 stack_base, u16 value)
-{
-	unsigned long *rsp = &vcpu->arch.regs[KVM_RSP];
-
-	*(u16 *)rsp -= 2;
-	return !kvm_guest_write(vcpu, (u32)(stack_base + (u16)*rsp), &value, sizeof(value));
-}
-
-/* As the processor does in real mode: three words on the stack, and on at the vector's address. */
-static bool deliver(struct kvm_vcpu *vcpu, u8 vector)
-{
-	u64 stack = vmx_segment_base(vcpu, KVM_SS);
-	struct kvm_segment cs;
-	struct desc_ptr idt;
-	u16 entry[2];
-
-	vmx_get_idt(vcpu, &idt);
-	if (vector * 4 + 3 > idt.size)
-		return false;
-	vmx_get_segment(vcpu, KVM_CS, &cs);
-	kvm_srcu_lock(vcpu);
-	if (kvm_guest_read(vcpu, idt.address + vector * 4, entry, sizeof(entry)) ||
-	    !push16(vcpu, stack, vcpu->arch.rflags) || !push16(vcpu, stack, cs.selector) ||
-	    !push16(vcpu, stack, vcpu->arch.rip))
-		return false;
-	cs.selector = entry[1];
-	cs.base = (u64)entry[1] << 4;
-	vmx_set_segment(vcpu, KVM_CS, &cs);
-	vcpu->arch.rip = entry[0];
-	vcpu->arch.rflags &= ~(X86_EFLAGS_IF | X86_EFLAGS_TF | X86_EFLAGS_AC | X86_EFLAGS_RF);
-	vmx_set_interrupt_shadow(vcpu, 0);
-	return true;
-}
-
-/* True: the event was one in real mode that the processor cannot deliver, and is delivered. */
-bool vmx_real_deliver(struct kvm_vcpu *vcpu, u8 vector)
-{
-	struct vcpu_vmx *vmx = to_vmx(vcpu);
-
-	if (!vmx->vm86)
-		return false;
-	kvm_clear_injected(vcpu);
-	vmx->state_changed = true;
-	if (!deliver(vcpu, vector))
-		kvm_request(vcpu, KVM_REQ_TRIPLE_FAULT);
-	return true;
 }
 
 /* Every exception of virtual-8086 mode exits: most are the guest's own, of real mode. */

@@ -117,6 +117,7 @@ struct vcpu_vmx {
 	bool vm86;			/* the guest is in real mode, and the processor in virtual-8086 */
 	bool state_changed;		/* since state_unfit was found out */
 	bool state_unfit;		/* no entry is possible: emulate */
+	bool by_hand;			/* nor is it with the event that waits: virtual-8086 mode */
 	bool emulated;			/* the last "exit" was none */
 	struct kvm_segment real_segment[KVM_NR_SEGS];
 	u64 feature_control, mcg_ext_ctl, cstar;	/* MSRs that do nothing here */
@@ -294,14 +295,7 @@ void vmx_vm86_get_segment(struct vcpu_vmx *vmx, enum kvm_seg seg, struct kvm_seg
 void vmx_real_mode_changed(struct kvm_vcpu *vcpu, bool protected);
 bool vmx_state_unfit(struct kvm_vcpu *vcpu);
 int vmx_emulate_unfit(struct kvm_vcpu *vcpu);
-bool vmx_real_deliver(struct kvm_vcpu *vcpu, u8 vector);
 int vmx_real_exception(struct kvm_vcpu *vcpu, u32 info);
-
-/* The guest wants to exit when it could take an interrupt. */
-static inline bool vmx_irq_window_open(const struct vcpu_vmx *vmx)
-{
-	return vmx->controls.cpu & CPU_BASED_INTR_WINDOW_EXITING;
-}
 
 /* ---- host.c: the host's state around entries ------------------------------------------------------------ */
 
@@ -340,6 +334,9 @@ bool vmx_interrupt_allowed(struct kvm_vcpu *vcpu);
 bool vmx_nmi_allowed(struct kvm_vcpu *vcpu);
 void vmx_open_irq_window(struct kvm_vcpu *vcpu);
 void vmx_open_nmi_window(struct kvm_vcpu *vcpu);
+int vmx_take_irq_window(struct kvm_vcpu *vcpu);
+int vmx_take_nmi_window(struct kvm_vcpu *vcpu);
+bool vmx_look_for_windows(struct kvm_vcpu *vcpu);
 u32 vmx_interrupt_shadow(struct kvm_vcpu *vcpu);
 void vmx_set_interrupt_shadow(struct kvm_vcpu *vcpu, u32 mask);
 bool vmx_get_nmi_mask(struct kvm_vcpu *vcpu);

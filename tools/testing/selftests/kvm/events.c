@@ -126,12 +126,28 @@ GUEST(shadow_code, 64,
 	"	nop\n"
 	"	hlt\n");
 
+/*
+ * Bochs (2.7) forgets a shadow when a page fault exits, as under shadow paging the first access to a
+ * page does: code and stack are to be mapped before there is one. The registers are as before but RIP.
+ */
+static void map_code_and_stack(struct guest *g)
+{
+	static const uint8_t code[] = { 0x50, 0x58, 0xe6, 0x12 };	/* push %rax; pop %rax; out %al, $0x12 */
+	uint64_t at = GUEST_CODE + PAGE - sizeof(code);
+
+	memcpy(g->memory + at, code, sizeof(code));
+	vcpu_set_rip(g->vcpu, at);
+	run_to_out(g, 0x12);
+	guest_complete(g);
+}
+
 static void shadow_from_userspace(void)
 {
 	struct guest *g = guest_new(LONG, shadow_code);
 	struct kvm_vcpu_events events = { 0 };
 	struct kvm_regs regs = vcpu_regs(g->vcpu);
 
+	map_code_and_stack(g);
 	/* Interrupts enabled, but in the shadow of an instruction userspace claims came before. */
 	regs.rip = GUEST_CODE + 7;
 	regs.rflags |= RFLAGS_IF;
@@ -348,6 +364,7 @@ static struct guest *guest_with_nmi(const uint8_t *code, uint64_t rflags)
 	struct kvm_vcpu_events events = { .flags = KVM_VCPUEVENT_VALID_SHADOW };
 	struct kvm_regs regs = vcpu_regs(g->vcpu);
 
+	map_code_and_stack(g);
 	regs.rip = guest_address(g, code);
 	regs.rflags |= rflags;
 	regs.rdi = 0x8000000000 - 8;
@@ -792,6 +809,44 @@ static void interrupt_saved(void)
 	check_equal(guest_report(g)->count, 1);
 }
 
+GUEST(unfit_code, 64,
+	"	nop\n"
+	"	out	%eax, $0x10\n"
+	"	sti\n"
+	"	nop\n"
+	"unfit_window:	out	%eax, $0x11\n"
+	"unfit_fault:	ud2\n");
+extern const uint8_t unfit_window[], unfit_fault[];
+
+/*
+ * A descriptor table in FS, by no way that a guest has. VMX refuses the entry; without unrestricted
+ * guests the kernel is to emulate such states, and their events with them.
+ */
+static void events_of_unfit_states(void)
+{
+	struct guest *g = guest_new(LONG, unfit_code);
+	struct kvm_sregs sregs = vcpu_sregs(g->vcpu);
+
+	sregs.fs.s = 0;
+	sregs.fs.type = 2;
+	sregs.fs.present = 1;
+	sregs.fs.unusable = 0;
+	must(ioctl(g->vcpu, KVM_SET_SREGS, &sregs));
+	must(ioctl(g->vcpu, KVM_NMI, 0));
+	must(ioctl(g->vcpu, KVM_RUN, 0));
+	if (g->run->exit_reason == KVM_EXIT_FAIL_ENTRY)
+		skip("the processor refuses the state");
+	check_equal(g->run->exit_reason, KVM_EXIT_IO);
+	check_equal(guest_report(g)->vector, VECTOR_NMI);
+	run_to_out(g, 0x10);
+	open_window(g);
+	interrupt(g, 0x40);
+	take_report(g, 0x40, 0, guest_address(g, unfit_window));
+	run_to_out(g, 0x11);
+	take_report(g, VECTOR_UD, 0, guest_address(g, unfit_fault));
+	check_equal(guest_report(g)->count, 3);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -823,6 +878,7 @@ int main(int argc, char **argv)
 		{ "software interrupts and faults with nothing mapped",
 		  redelivered_software_interrupts },
 		{ "an interrupt saved and restored", interrupt_saved },
+		{ "events of states that no processor enters", events_of_unfit_states },
 	};
 
 	return RUN_CASES("events", cases);

@@ -473,6 +473,24 @@ static void test_system_calls(void)
 	group_end();
 }
 
+static void test_real_events(void)
+{
+	group_begin("events of real mode");
+	reset(EMU_REAL);
+	machine_poke(&m, IDT + 13 * 4, 0x00200034, 4);
+	m.emu.rflags = 0x50302;		/* AC, RF, IF, TF */
+	m.emu.rip = 0x1234;
+	m.gpr[EMU_RSP] = 0x8000;
+	CHECK(emu_interrupt(&m.emu, 13, false, 0) == EMU_DONE && m.seg[EMU_CS].base == 0x200 &&
+	      m.emu.rip == 0x34 && m.emu.rflags == 2, "through the table");
+	CHECK(m.gpr[EMU_RSP] == 0x7ffa &&
+	      machine_peek(&m, m.seg[EMU_SS].base + 0x7ffa, 2) == 0x1234 &&
+	      machine_peek(&m, m.seg[EMU_SS].base + 0x7ffe, 2) == 0x302, "the frame");
+	m.dt[EMU_IDT].limit = 13 * 4 + 2;
+	CHECK(faults(emu_interrupt(&m.emu, 13, false, 0), 13, 0), "beyond the table");
+	group_end();
+}
+
 static bool zf(void)
 {
 	return m.emu.rflags & 0x40;
@@ -552,6 +570,7 @@ void test_transfers(void)
 	test_interrupts32();
 	test_interrupts64();
 	test_vm86();
+	test_real_events();
 	test_system_calls();
 	test_queries();
 }
