@@ -279,6 +279,18 @@ static int next_enabled(struct apic_dest *dest)
 	return number;
 }
 
+int apic_map_only(const struct apic_map *map, const struct apic_msg *msg)
+{
+	struct apic_dest dest;
+	int number;
+
+	apic_map_find(map, msg, APIC_NOBODY, &dest);
+	number = apic_dest_next(&dest);
+	if (number < 0 || !map->entries[number].enabled || apic_dest_next(&dest) >= 0)
+		return -1;
+	return number;
+}
+
 static int choose_by_vector(struct apic_dest *dest, u8 vector)
 {
 	u32 count = 0, skip;

@@ -53,6 +53,9 @@ void apic_map_find(const struct apic_map *map, const struct apic_msg *msg, u32 s
 		   struct apic_dest *dest);
 int apic_dest_next(struct apic_dest *dest);
 
+/* The entry that the message is for if it is for one alone, and that is enabled; or -1. */
+int apic_map_only(const struct apic_map *map, const struct apic_msg *msg);
+
 /*
  * Who gets a lowest priority message: an entry, or -1. With a priority function the enabled
  * destination with the smallest value, the first of several; the owner may put a count of earlier

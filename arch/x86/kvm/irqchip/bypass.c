@@ -7,25 +7,12 @@
 #include "irqchip.h"
 #include "../x86.h"
 
-/* The only vcpu that the message may go to, or NULL */
-static struct kvm_vcpu *only_target(struct kvm *kvm, const struct apic_msg *msg)
+/* The vcpu that the message may go to past everybody, or NULL */
+static struct kvm_vcpu *target(struct kvm *kvm, const struct apic_msg *msg)
 {
-	const struct apic_map *map;
-	struct apic_dest dest;
-	int index = -1;
-
 	if (!apic_msg_has_vector(msg) || msg->level || !msg->assert || msg->vector < 16)
 		return NULL;
-	rcu_read_lock();
-	map = rcu_dereference(kvm->arch.apic_map);
-	if (map) {
-		apic_map_find(map, msg, APIC_NOBODY, &dest);
-		index = apic_dest_next(&dest);
-		if (index >= 0 && apic_dest_next(&dest) >= 0)
-			index = -1;
-	}
-	rcu_read_unlock();
-	return index < 0 ? NULL : kvm_get_vcpu(kvm, index);
+	return kvm_lapic_only_target(kvm, msg);
 }
 
 bool kvm_arch_can_bypass(struct kvm *kvm)
@@ -45,7 +32,7 @@ void kvm_arch_bypass_update(struct kvm *kvm, int host_irq, u32 gsi)
 	idx = srcu_read_lock(&kvm->srcu);
 	route = kvm_irq_routes_find(kvm, gsi, &nr);
 	if (nr == 1 && kvm_msi_decode(kvm, route, &msg))
-		vcpu = only_target(kvm, &msg);
+		vcpu = target(kvm, &msg);
 	kvm_x86_ops.post_device(kvm, host_irq, vcpu, msg.vector);
 	srcu_read_unlock(&kvm->srcu, idx);
 }

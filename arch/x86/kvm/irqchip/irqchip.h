@@ -53,6 +53,8 @@ void kvm_lapic_update_map(struct kvm *kvm);
  */
 int kvm_lapic_send(struct kvm *kvm, struct kvm_vcpu *sender, const struct apic_msg *msg);
 struct kvm_vcpu *kvm_lapic_find(struct kvm *kvm, u32 id);	/* by its APIC's id, or NULL */
+/* The vcpu that the message is for if that is one alone, and enabled by software; or NULL. */
+struct kvm_vcpu *kvm_lapic_only_target(struct kvm *kvm, const struct apic_msg *msg);
 
 /* Owner only from here on. Access functions return true when the APIC was meant. */
 bool kvm_lapic_mmio(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int len, void *data, bool write);

@@ -193,6 +193,20 @@ struct kvm_vcpu *kvm_lapic_find(struct kvm *kvm, u32 id)
 	return kvm_get_vcpu(kvm, index);
 }
 
+struct kvm_vcpu *kvm_lapic_only_target(struct kvm *kvm, const struct apic_msg *msg)
+{
+	const struct apic_map *map;
+	int index = -1;
+
+	rcu_read_lock();
+	map = rcu_dereference(kvm->arch.apic_map);
+	if (map)
+		index = apic_map_only(map, msg);
+	rcu_read_unlock();
+	return index < 0 ? NULL : kvm_get_vcpu(kvm, index);
+}
+EXPORT_SYMBOL_GPL(kvm_lapic_only_target);
+
 /* ---- the timer --------------------------------------------------------------------------------------- */
 
 static enum hrtimer_restart timer_callback(struct hrtimer *timer)

@@ -289,6 +289,24 @@ static void small_maps(void)
 	map = apic_map_build(memory, apics, 4);
 	apic_map_find(map, &m, APIC_NOBODY, &dest);
 	CHECK(!dest.scan && dest.count == 2 && dest.entry[0] == 0 && dest.entry[1] == 2);
+	CHECK(apic_map_only(map, &m) == -1);
+	m.dest = 0x04;
+	CHECK(apic_map_only(map, &m) == 2);
+	m = (struct apic_msg) { .assert = true, .dest = 3 };
+	CHECK(apic_map_only(map, &m) == 3);
+	m.dest = 4;
+	CHECK(apic_map_only(map, &m) == -1);
+	m.dest = APIC_BROADCAST8;
+	CHECK(apic_map_only(map, &m) == -1);
+	m.dest = 3;
+	apics[3].enabled = false;
+	map = apic_map_build(memory, apics, 4);
+	CHECK(apic_map_only(map, &m) == -1);
+	apics[3].enabled = true;
+	apics[1].id = 3;
+	map = apic_map_build(memory, apics, 4);
+	CHECK(apic_map_only(map, &m) == -1);
+	m = (struct apic_msg) { .assert = true, .logical = true, .dest = 0x05 };
 
 	for (i = 0; i < 4; i++) {
 		apics[i].match = APIC_MATCH_CLUSTER;
