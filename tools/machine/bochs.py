@@ -93,8 +93,8 @@ class Bochs(Emulator):
         if self.o.bochs != "2":
             self.program, self.bios, self.vga = bochs3.command(), bochs3.BIOS, bochs3.VGA
             self.environment = bochs3.ENVIRONMENT
-        if self.o.bochs == "exits":
-            self.program, self.environment = bochs3.command_with_exits(), {}
+        if self.o.bochs == "controls":
+            self.program, self.environment = bochs3.command_with_controls(), {}
         if missing or not readable(self.program[-1], self.bios, self.vga, GRUB):
             raise Failure("Bochs or a part of it is missing: run 'tools/machine/prepare --bochs'")
 
@@ -122,13 +122,13 @@ class Bochs(Emulator):
         self.master, self.slave = pty.openpty()
         tty.setraw(self.slave)
         disk = f"ata0-slave: type=disk, path={self.swap_disk()}, mode=flat" if o.swap else ""
-        sound = "" if o.bochs == "exits" else "sound: driver=dummy"  # that one has none
+        sound = "" if o.bochs == "controls" else "sound: driver=dummy"  # that one has none
         with open(f"{self.work}/bochsrc", "w", encoding="ascii") as f:
             f.write(CONFIG.format(cpu=o.cpu or self.cpu, smp=o.smp, ips=IPS_COUNTING if o.icount else IPS,
                                   memory=o.memory, bios=self.bios, vga=self.vga, disk=disk, sound=sound,
                                   tty=os.ttyname(self.slave), log=self.log_path(), work=self.work))
         command = [*self.program, "-q", "-f", f"{self.work}/bochsrc"]
-        if o.bochs == "exits":
+        if o.bochs == "controls":
             return command
         # Debian builds Bochs with its debugger, which waits for a command.
         with open(f"{self.work}/commands", "w", encoding="ascii") as f:

@@ -2,7 +2,7 @@
 """Bochs 3.0 as Debian 13 has it, which emulates posted interrupts, unpacked in the cache with all libraries it
 wants, the C library among them, and started by that library's own loader. Nothing of it is installed.
 
-Also built from its source, with exits in it that no emulator has: bochs-exits.patch, which says what they are."""
+Also built from its source, with VMX controls in it that no emulator has: bochs-controls.patch, which says what they are."""
 
 import glob
 import hashlib
@@ -56,7 +56,7 @@ ENVIRONMENT = {"LTDL_LIBRARY_PATH": os.path.join(LIBRARIES, "bochs/plugins")}
 
 # ---- built from its source
 
-PATCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bochs-exits.patch")
+PATCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bochs-controls.patch")
 CONFIGURE = ["--with-rfb", "--disable-plugins", "--disable-docbook", "--enable-all-optimizations",
              "--enable-cpu-level=6", "--enable-x86-64", "--enable-smp", "--enable-vmx=2", "--enable-svm",
              "--enable-avx", "--enable-evex", "--enable-fpu", "--enable-pci", "--enable-cdrom", "--enable-memtype",
@@ -71,7 +71,7 @@ def step(why, *command, cwd):
 
 
 def build(program, options):
-    say("fetching the source of Debian 13's Bochs and building it with more VM exits (10 MB and some minutes, once)")
+    say("fetching the source of Debian 13's Bochs and building it with more VMX controls (10 MB and some minutes, once)")
     part = program + ".part"
     shutil.rmtree(part, ignore_errors=True)
     os.makedirs(part)
@@ -88,13 +88,13 @@ def build(program, options):
     shutil.rmtree(part)
 
 
-def command_with_exits():
+def command_with_controls():
     """What to start that one with; the firmware is command()'s."""
     with open(PATCH, "rb") as f:
-        program = os.path.join(CACHE, "bochs-exits-" + hashlib.sha256(f.read()).hexdigest()[:12])
+        program = os.path.join(CACHE, "bochs-controls-" + hashlib.sha256(f.read()).hexdigest()[:12])
     if not os.path.exists(program):
         if not shutil.which("g++") or not shutil.which("patch"):
-            raise Failure("a compiler or patch is missing: run 'tools/machine/prepare --bochs-exits'")
+            raise Failure("a compiler or patch is missing: run 'tools/machine/prepare --bochs-controls'")
         options = other_release("trixie", "deb-src")
         with cache_lock():
             if not os.path.exists(program):
