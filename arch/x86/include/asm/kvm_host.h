@@ -472,7 +472,8 @@ struct kvm_arch {
 	u32 bsp_vcpu_id;
 	bool bus_lock_exits;		/* KVM_CAP_X86_BUS_LOCK_EXIT; of vcpus to come */
 	u32 notify_flags, notify_window; /* KVM_CAP_X86_NOTIFY_VMEXIT; before there is a vcpu */
-	bool devices_post;		/* some have, past the host; the vendor's, under bypass_lock */
+	bool hw_posts;			/* others than us post interrupts to vcpus; the vendor's */
+	u64 *ipi_targets;		/* vmx/ipi.c */
 
 	/* Interrupt controllers (irqchip/). The mode is set once, under kvm->lock, before any vcpu. */
 	enum kvm_irqchip_mode irqchip_mode;
@@ -609,6 +610,8 @@ struct kvm_x86_ops {
 	void (*update_cr8_intercept)(struct kvm_vcpu *vcpu);	/* arch.tpr_blocks, or by what */
 	/* arch.apic_base, or what else decides what of the APIC is the processor's; or NULL */
 	void (*apic_mode_changed)(struct kvm_vcpu *vcpu);
+	/* Who has which id and is enabled has changed; under apic_map_lock, or NULL */
+	void (*apic_map_changed)(struct kvm *kvm);
 	/* There is news in the inbox of a local APIC that the processor fetches from. Anybody. */
 	void (*notify_posted)(struct kvm_vcpu *vcpu);
 	/* With kvm_hw.posts_devices: an interrupt of the host goes to the vcpu; NULL: or to the host again. */

@@ -110,7 +110,7 @@ struct kvm_lapic_handover {
  * Vectors are accepted in @inbox from now on; nobody sends yet. With @posted the vendor is told of
  * those whose end nobody waits for, instead of a request and a kick.
  */
-void kvm_lapic_divert(struct kvm_vcpu *vcpu, struct lapic_inbox *inbox, bool posted);
+void kvm_lapic_divert(struct kvm_vcpu *vcpu, struct lapic_inbox *inbox, bool posted, bool wide_icr);
 /* From the next entry on the processor does, or does not, deliver what waits. */
 void kvm_lapic_give(struct kvm_vcpu *vcpu, bool given);
 /*

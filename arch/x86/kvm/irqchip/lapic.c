@@ -70,6 +70,8 @@ void kvm_lapic_update_map(struct kvm *kvm)
 					  lockdep_is_held(&kvm->arch.apic_map_lock));
 		if (old)
 			kvfree_rcu_mightsleep(old);
+		if (kvm_x86_ops.apic_map_changed)
+			kvm_x86_ops.apic_map_changed(kvm);
 	}
 	mutex_unlock(&kvm->arch.apic_map_lock);
 	/* Interrupts that found nobody may find somebody now. */

@@ -12,11 +12,12 @@
 #include "../x86.h"
 #include "../pv/pv.h"
 
-void kvm_lapic_divert(struct kvm_vcpu *vcpu, struct lapic_inbox *inbox, bool posted)
+void kvm_lapic_divert(struct kvm_vcpu *vcpu, struct lapic_inbox *inbox, bool posted, bool wide_icr)
 {
 	struct kvm_lapic *apic = vcpu->arch.lapic;
 
 	lapic_divert(&apic->regs, inbox);
+	apic->regs.wide_icr = wide_icr;
 	apic->has_inbox = true;
 	apic->posted = posted;
 	vcpu->arch.apic_away = true;
@@ -98,7 +99,9 @@ void kvm_lapic_hw_written(struct kvm_vcpu *vcpu, u32 offset)
 	kvm_lapic_settle(vcpu);
 	switch (offset) {
 	case LAPIC_ICR:
-		lapic_mmio_write(l, offset, 4, lapic_reg(l, offset), 0, &fx);
+		if (!lapic_mmio_write(l, offset, 4, lapic_reg(l, offset), 0, &fx))
+			lapic_msr_write(l, LAPIC_MSR_FIRST + offset / 16, lapic_reg(l, offset) |
+					(u64)lapic_reg(l, LAPIC_ICR_WIDE_HIGH) << 32, 0, &fx);
 		break;
 	case LAPIC_SELF_IPI:
 		lapic_msr_write(l, LAPIC_MSR_FIRST + offset / 16, lapic_reg(l, offset) & 0xff, 0,

@@ -499,6 +499,12 @@ static u32 svr_write(struct lapic_regs *l, u32 val, u64 ns)
 	return todo | LAPIC_DO_MAP;
 }
 
+/* A processor that sends IPIs by itself writes the register of an x2APIC as one of 64 bits. */
+static u32 icr_high(const struct lapic_regs *l)
+{
+	return l->wide_icr && lapic_mode(l) == LAPIC_X2APIC ? LAPIC_ICR_WIDE_HIGH : LAPIC_ICR2;
+}
+
 /* Also the fast path's. In x2APIC mode the caller has looked for reserved bits. */
 u32 lapic_icr_write(struct lapic_regs *l, u32 low, u32 dest, struct apic_msg *ipi)
 {
@@ -506,7 +512,7 @@ u32 lapic_icr_write(struct lapic_regs *l, u32 low, u32 dest, struct apic_msg *ip
 
 	low &= ~LAPIC_ICR_BUSY;
 	lapic_set_reg(l, LAPIC_ICR, low);
-	lapic_set_reg(l, LAPIC_ICR2, x2apic ? dest : dest << ID_SHIFT);
+	lapic_set_reg(l, icr_high(l), x2apic ? dest : dest << ID_SHIFT);
 
 	apic_msg_from_icr(ipi, low, dest, x2apic);
 	if (!ipi->assert || ipi->mode == APIC_MSG_RESERVED)
@@ -708,7 +714,7 @@ bool lapic_msr_read(struct lapic_regs *l, u32 msr, u64 ns, u64 *val)
 		return false;
 	*val = read_register(l, offset, ns);
 	if (offset == LAPIC_ICR)
-		*val |= (u64)lapic_reg(l, LAPIC_ICR2) << 32;
+		*val |= (u64)lapic_reg(l, icr_high(l)) << 32;
 	return true;
 }
 
@@ -766,6 +772,7 @@ static void reset_ids(struct lapic_regs *l)
 	lapic_set_reg(l, LAPIC_LDR, x2apic ? x2apic_ldr(l->config.id) : 0);
 	lapic_set_reg(l, LAPIC_DFR, ~0u);
 	lapic_set_reg(l, LAPIC_ICR2, 0);
+	lapic_set_reg(l, LAPIC_ICR_WIDE_HIGH, 0);
 	if (x2apic)
 		lapic_set_reg(l, LAPIC_ICR, lapic_reg(l, LAPIC_ICR) & ~ICR_X2APIC_RESERVED);
 }
@@ -883,6 +890,8 @@ void lapic_get_state(const struct lapic_regs *l, struct kvm_lapic_state *state, 
 	image[LAPIC_APR / 4] = lapic_arbitration_priority(&saved);
 	image[LAPIC_PPR / 4] = lapic_processor_priority(&saved);
 	image[LAPIC_TIMER_CURRENT / 4] = lapic_timer_current(&saved, ns);
+	image[LAPIC_ICR2 / 4] = lapic_reg(l, icr_high(l));
+	image[LAPIC_ICR_WIDE_HIGH / 4] = 0;
 	if (lapic_mode(l) == LAPIC_X2APIC && !wide_ids)
 		image[LAPIC_ID / 4] <<= ID_SHIFT;
 }
@@ -943,6 +952,8 @@ u32 lapic_set_state(struct lapic_regs *l, const struct kvm_lapic_state *state, u
 		memcpy(&val, state->regs + offset, sizeof(val));
 		lapic_set_reg(l, offset, settle_word(l, offset, val));
 	}
+
+	lapic_set_reg(l, icr_high(l), lapic_reg(l, LAPIC_ICR2));
 
 	l->irr_words = LAPIC_ALL_WORDS;
 	lapic_take_back(l);

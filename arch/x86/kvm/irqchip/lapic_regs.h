@@ -38,6 +38,7 @@
 #define LAPIC_ESR		0x280
 #define LAPIC_LVT_CMCI		0x2f0
 #define LAPIC_ICR		0x300
+#define LAPIC_ICR_WIDE_HIGH	0x304		/* in the page alone, no register */
 #define LAPIC_ICR2		0x310
 #define LAPIC_LVT_TIMER		0x320
 #define LAPIC_LVT_THERMAL	0x330
@@ -171,6 +172,7 @@ struct lapic_regs {
 	u32 isr_words;
 
 	struct lapic_inbox *inbox;	/* where vectors are accepted; NULL: in IRR */
+	bool wide_icr;			/* x2APIC: the upper half is behind the lower one in the page */
 
 	bool running;			/* one-shot and periodic: counts down to expiry */
 	u64 expiry;			/* ns */

@@ -12,6 +12,7 @@
 
 static_assert(VMX_X2APIC_TPR == LAPIC_MSR_FIRST + LAPIC_TPR / 16);
 static_assert(VMX_X2APIC_EOI == LAPIC_MSR_FIRST + LAPIC_EOI / 16);
+static_assert(VMX_X2APIC_ICR == LAPIC_MSR_FIRST + LAPIC_ICR / 16);
 static_assert(VMX_X2APIC_SELF == LAPIC_MSR_FIRST + LAPIC_SELF_IPI / 16);
 
 /* Before a vcpu is there: the page whose accesses the processor reports. */
@@ -95,6 +96,7 @@ void vmx_apic_mode_changed(struct kvm_vcpu *vcpu)
 	set_mode_controls(vmx, bits);
 	if (vmx_hw.posted)
 		vmx_set_pin_control(vmx, PIN_BASED_POSTED_INTR, vmx->delivers);
+	vmx_set_cpu3_control(vmx, TERTIARY_EXEC_IPI_VIRT, vmx->delivers);
 }
 
 /* The guest writes its TPR without exits: have it come out when the first that waits could go in. */

@@ -49,9 +49,10 @@ void vmx_apicv_reset(struct vcpu_vmx *vmx)
 		return;
 	smp_mb();	/* vmx_notify_posted() */
 	if (!apic->has_inbox)
-		kvm_lapic_divert(&vmx->vcpu, vmx->inbox, vmx_hw.posted);
+		kvm_lapic_divert(&vmx->vcpu, vmx->inbox, vmx_hw.posted, vmx_hw.ipiv);
 	kvm_lapic_give(&vmx->vcpu, false);
 	vmx_posted_reset(vmx);
+	vmx_ipi_reset(vmx);
 	vmcs_write(GUEST_INTR_STATUS, 0);
 	for (i = 0; i < ARRAY_SIZE(eoi_exit_fields); i++) {
 		vmx->eoi_exits[i] = 0;

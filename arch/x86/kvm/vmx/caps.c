@@ -42,6 +42,10 @@ static bool enable_apicv = true;
 module_param(enable_apicv, bool, 0444);
 MODULE_PARM_DESC(enable_apicv, "the processor delivers interrupts and ends them by itself");
 
+static bool enable_ipiv = true;
+module_param(enable_ipiv, bool, 0444);
+MODULE_PARM_DESC(enable_ipiv, "the processor sends interrupts from vcpu to vcpu by itself");
+
 static bool preemption_timer = true;
 module_param(preemption_timer, bool, 0444);
 MODULE_PARM_DESC(preemption_timer, "the VMX preemption timer ends a guest's stay");
@@ -166,6 +170,8 @@ static int choose_first_words(struct vmx_controls *c)
 		pin.optional |= PIN_BASED_VMX_PREEMPTION_TIMER;
 	if (enable_apicv)
 		pin.optional |= PIN_BASED_POSTED_INTR;
+	if (enable_apicv && enable_ipiv)
+		cpu.optional |= CPU_BASED_ACTIVATE_TERTIARY_CONTROLS;
 	r = choose_word(&pin, &c->pin);
 	if (r)
 		return r;
@@ -338,12 +344,30 @@ static void choose_paging(struct vmx_controls *c)
 		c->cpu |= CONTROLS_OF_SHADOW_PAGING;
 }
 
+/*
+ * The MSR has those that may be set; none must be. They are chosen when the processor delivers, for
+ * what it sends is posted.
+ */
+static void choose_third_word(struct vmx_controls *c)
+{
+	u64 may = 0;
+
+	if (c->cpu & CPU_BASED_ACTIVATE_TERTIARY_CONTROLS)
+		rdmsrl(MSR_IA32_VMX_PROCBASED_CTLS3, may);
+	vmx_hw.ipiv = vmx_hw.posted && (may & TERTIARY_EXEC_IPI_VIRT);
+	vmx_hw.cpu3 = vmx_hw.ipiv ? TERTIARY_EXEC_IPI_VIRT : 0;
+	c->cpu3 = 0;
+	if (!vmx_hw.cpu3)
+		c->cpu &= ~CPU_BASED_ACTIVATE_TERTIARY_CONTROLS;
+}
+
 /* Without an interrupt table there is no handler to call. */
 static void choose_posting(struct vmx_controls *c)
 {
 	vmx_hw.posted = vmx_hw.apicv && (c->pin & PIN_BASED_POSTED_INTR) &&
 			(c->exit & VM_EXIT_ACK_INTR_ON_EXIT) &&
 			!cpu_feature_enabled(X86_FEATURE_FRED);
+	choose_third_word(c);
 	/* The former is chosen when the processor delivers. */
 	c->pin &= ~PIN_BASED_POSTED_INTR;
 	if (!vmx_hw.posted)
@@ -374,6 +398,7 @@ static void settle_parameters(void)
 	preemption_timer = vmx_hw.timer;
 	flexpriority = vmx_hw.apic_accesses;
 	enable_apicv = vmx_hw.apicv;
+	enable_ipiv = vmx_hw.ipiv;
 	nested = false;
 	allow_smaller_maxphyaddr = !vmx_hw.ept;
 	emulate_invalid_guest_state = true;

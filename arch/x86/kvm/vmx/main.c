@@ -257,6 +257,7 @@ static int vmx_vm_create(struct kvm *kvm)
 
 static void vmx_vm_destroy(struct kvm *kvm)
 {
+	kfree(kvm->arch.ipi_targets);
 }
 
 static int vmx_vcpu_create(struct kvm_vcpu *vcpu)
@@ -267,6 +268,9 @@ static int vmx_vcpu_create(struct kvm_vcpu *vcpu)
 	if (r)
 		return r;
 	r = vmx_real_prepare(vcpu->kvm);
+	if (r)
+		return r;
+	r = vmx_ipi_prepare(vcpu->kvm);
 	if (r)
 		return r;
 	/* Slots may be logged already. */
@@ -377,6 +381,7 @@ static const struct kvm_x86_ops vmx_ops = {
 	.update_exception_intercepts = vmx_update_exception_intercepts,
 	.update_cr8_intercept = vmx_update_tpr_threshold,
 	.apic_mode_changed = vmx_apic_mode_changed,
+	.apic_map_changed = vmx_ipi_map_changed,
 	.notify_posted = vmx_notify_posted,
 	.post_device = vmx_post_device,
 

@@ -129,7 +129,8 @@ static void pass_x2apic(struct vcpu_vmx *vmx)
 
 	for (msr = LAPIC_MSR_FIRST; vmx_hw.apicv && msr <= VMX_X2APIC_SELF; msr++)
 		pass(vmx, msr, open && kvm_lapic_reads_page(&vmx->vcpu, msr),
-		     open && (msr == VMX_X2APIC_EOI || msr == VMX_X2APIC_SELF));
+		     open && (msr == VMX_X2APIC_EOI || msr == VMX_X2APIC_SELF ||
+			      (msr == VMX_X2APIC_ICR && vmx_hw.ipiv)));
 	pass(vmx, VMX_X2APIC_TPR, vmx->passes_tpr, vmx->passes_tpr);
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Interrupts of devices that the IOMMU posts to a vcpu: it puts the vector into the descriptor and sends
- * the notification that the descriptor names. So the descriptor has to say where the vcpu runs, that
+ * the notification that the descriptor names; processors do the same with IPIs (ipi.c). So the descriptor
+ * has to say where the vcpu runs, that
  * nobody needs to be notified when it does not, or, for one that waits for an interrupt, how it is woken.
  * VT-d specification, 5.2 (hardware) and 5.2.5 (what software does when it schedules a vcpu).
  *
@@ -133,7 +134,7 @@ void vmx_posted_load(struct vcpu_vmx *vmx, int cpu)
 
 void vmx_posted_put(struct vcpu_vmx *vmx)
 {
-	if (likely(!READ_ONCE(vmx->vcpu.kvm->arch.devices_post)))
+	if (likely(!READ_ONCE(vmx->vcpu.kvm->arch.hw_posts)))
 		return;
 	if (waits_for_interrupt(&vmx->vcpu))
 		start_waiting(vmx);
@@ -149,9 +150,9 @@ static void begin(struct kvm *kvm)
 	struct kvm_vcpu *vcpu;
 	int i;
 
-	if (kvm->arch.devices_post)
+	if (kvm->arch.hw_posts)
 		return;
-	WRITE_ONCE(kvm->arch.devices_post, true);
+	WRITE_ONCE(kvm->arch.hw_posts, true);
 	kvm_for_each_vcpu(i, vcpu, kvm)
 		kvm_vcpu_wake(vcpu);
 }

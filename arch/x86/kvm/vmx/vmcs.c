@@ -82,6 +82,8 @@ static void write_controls(struct vcpu_vmx *vmx)
 	vmcs_write(CPU_BASED_VM_EXEC_CONTROL, c->cpu);
 	if (c->cpu & CPU_BASED_ACTIVATE_SECONDARY_CONTROLS)
 		vmcs_write(SECONDARY_VM_EXEC_CONTROL, c->cpu2);
+	if (c->cpu & CPU_BASED_ACTIVATE_TERTIARY_CONTROLS)
+		vmcs_write(TERTIARY_VM_EXEC_CONTROL, c->cpu3);
 	vmcs_write(VM_EXIT_CONTROLS, c->exit);
 	vmcs_write(VM_ENTRY_CONTROLS, c->entry);
 }
@@ -189,6 +191,16 @@ void vmx_set_cpu2_control(struct vcpu_vmx *vmx, u32 bit, bool on)
 		return;
 	vmx->controls.cpu2 = value;
 	vmcs_write(SECONDARY_VM_EXEC_CONTROL, value);
+}
+
+void vmx_set_cpu3_control(struct vcpu_vmx *vmx, u64 bit, bool on)
+{
+	u64 value = on ? vmx->controls.cpu3 | bit : vmx->controls.cpu3 & ~bit;
+
+	if (!(vmx_hw.cpu3 & bit) || value == vmx->controls.cpu3)
+		return;
+	vmx->controls.cpu3 = value;
+	vmcs_write(TERTIARY_VM_EXEC_CONTROL, value);
 }
 
 /* ---- control registers ------------------------------------------------------------------------- */

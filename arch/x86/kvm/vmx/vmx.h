@@ -35,6 +35,7 @@ static_assert(offsetof(struct vmx_entry, launched) == VMX_ENTRY_LAUNCHED);
 /* One set of the words that say what exits and what is switched. */
 struct vmx_controls {
 	u32 pin, cpu, cpu2, exit, entry;
+	u64 cpu3;
 };
 
 /* What the VMCS's host state holds; compared before it is written. */
@@ -148,6 +149,8 @@ struct vmx_features {
 	bool load_efer, load_pat, tpr_shadow, apic_accesses, x2apic_mode;
 	bool apicv;			/* delivers interrupts */
 	bool posted;			/* fetches them by itself, and acknowledges the host's at exits */
+	bool ipiv;			/* sends IPIs by itself */
+	u64 cpu3;			/* tertiary controls that a vcpu may be given */
 	bool bypass_guest_pf;
 	bool bochs;			/* has its own mind of some details */
 	int ept_levels;
@@ -185,6 +188,7 @@ void vmx_vcpu_reset(struct kvm_vcpu *vcpu, bool init);
 void vmx_set_pin_control(struct vcpu_vmx *vmx, u32 bit, bool on);
 void vmx_set_cpu_control(struct vcpu_vmx *vmx, u32 bit, bool on);
 void vmx_set_cpu2_control(struct vcpu_vmx *vmx, u32 bit, bool on);
+void vmx_set_cpu3_control(struct vcpu_vmx *vmx, u64 bit, bool on);
 void vmx_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0);
 void vmx_set_cr3(struct kvm_vcpu *vcpu, unsigned long cr3);
 void vmx_set_cr4(struct kvm_vcpu *vcpu, unsigned long cr4);
@@ -272,6 +276,12 @@ void vmx_posted_load(struct vcpu_vmx *vmx, int cpu);
 void vmx_posted_put(struct vcpu_vmx *vmx);
 void vmx_post_device(struct kvm *kvm, int host_irq, struct kvm_vcpu *vcpu, u8 vector);
 
+/* ---- ipi.c: those that another vcpu's processor posts ---------------------------------------------------- */
+
+int vmx_ipi_prepare(struct kvm *kvm);
+void vmx_ipi_reset(struct vcpu_vmx *vmx);
+void vmx_ipi_map_changed(struct kvm *kvm);
+
 /* ---- segments.c -------------------------------------------------------------------------------------------- */
 
 void vmx_read_segment(struct kvm_vcpu *vcpu, enum kvm_seg seg, struct emu_segment *s);
@@ -317,6 +327,7 @@ void vmx_msr_bitmap_destroy(struct vcpu_vmx *vmx);
 void vmx_update_msr_intercepts(struct kvm_vcpu *vcpu);
 #define VMX_X2APIC_TPR	0x808		/* passed on as passes_tpr says */
 #define VMX_X2APIC_EOI	0x80b		/* these as delivers says */
+#define VMX_X2APIC_ICR	0x830		/* with vmx_hw.ipiv */
 #define VMX_X2APIC_SELF	0x83f
 int vmx_get_msr(struct kvm_vcpu *vcpu, u32 index, u64 *data, bool host);
 int vmx_set_msr(struct kvm_vcpu *vcpu, u32 index, u64 data, bool host);

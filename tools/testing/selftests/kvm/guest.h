@@ -90,6 +90,27 @@ enum guest_mode { REAL, PROTECTED, LONG };
 	    text "\n" #name "_end:\n.code64\n.popsection\n")
 
 /*
+ * For the code of handlers, in 64 bits: ends the interrupt by the MSR if the word at @x2apic is not 0, else
+ * by the page, whose address RBX has, and returns. Registers stay as they are.
+ */
+#define GUEST_END_INTERRUPT(x2apic) \
+	"	cmpl	$0, " x2apic "\n" \
+	"	jne	9f\n" \
+	"	movl	$0, 0xb0(%rbx)\n" \
+	"	iretq\n" \
+	"9:	push	%rax\n" \
+	"	push	%rcx\n" \
+	"	push	%rdx\n" \
+	"	mov	$0x80b, %ecx\n" \
+	"	xor	%eax, %eax\n" \
+	"	xor	%edx, %edx\n" \
+	"	wrmsr\n" \
+	"	pop	%rdx\n" \
+	"	pop	%rcx\n" \
+	"	pop	%rax\n" \
+	"	iretq\n"
+
+/*
  * Begins guest code that stays in the guest until the host interrupts it. The host does that whatever
  * the guest's flag says, but Bochs 2.7 delivers it nothing while a guest is entered with the flag clear.
  */

@@ -278,6 +278,11 @@ bool processor_delivers(void)
 	return parameter("/sys/module/kvm_intel/parameters/enable_apicv", 'N') == 'Y';
 }
 
+bool processor_sends(void)
+{
+	return parameter("/sys/module/kvm_intel/parameters/enable_ipiv", 'N') == 'Y';
+}
+
 void in_child(void (*body)(void *data), void *data)
 {
 	int status;

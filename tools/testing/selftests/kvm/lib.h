@@ -103,6 +103,7 @@ bool module_parameter_off(const char *path);
 bool nested_paging(void);
 /* ... lets the processor deliver and end the interrupts of local APICs. */
 bool processor_delivers(void);
+bool processor_sends(void);		/* IPIs to other vcpus */
 /* Runs the body in a child process and checks that it ends with status 0. */
 void in_child(void (*body)(void *data), void *data);
 

@@ -62,21 +62,8 @@ GUEST(posted_code, 64,
 	"	jmp	4f\n"
 	"posted_nothing: jmp 4f\n"
 	"posted_level: lock incl 0xa004\n"
-	"4:	cmpl	$0, 0xa00c\n"
-	"	jne	5f\n"
-	"	movl	$0, 0xb0(%rbx)\n"
-	"	iretq\n"
-	"5:	push	%rax\n"
-	"	push	%rcx\n"
-	"	push	%rdx\n"
-	"	mov	$0x80b, %ecx\n"
-	"	xor	%eax, %eax\n"
-	"	xor	%edx, %edx\n"
-	"	wrmsr\n"
-	"	pop	%rdx\n"
-	"	pop	%rcx\n"
-	"	pop	%rax\n"
-	"	iretq\n");
+	"4:\n"
+	GUEST_END_INTERRUPT("0xa00c"));
 
 extern const uint8_t posted_x2apic[], posted_spin[], posted_halt[], posted_short[],
 		     posted_message[], posted_level[], posted_nothing[];

@@ -196,6 +196,19 @@ static void test_ids_in_state(void)
 	lapic_set_state(&a.regs, &s, 0);
 	CHECK(peek_msr(LAPIC_ICR) == 0x123456780000c0f1ull);
 
+	/* ... which the processor writes as one word; the image is the same. */
+	a.regs.wide_icr = true;
+	lapic_set_state(&a.regs, &s, 0);
+	CHECK(peek_msr(LAPIC_ICR) == 0x123456780000c0f1ull);
+	a.regs.page[LAPIC_ICR / 4] = 0x40f2;
+	a.regs.page[LAPIC_ICR_WIDE_HIGH / 4] = 0x9a;
+	CHECK(peek_msr(LAPIC_ICR) == 0x9a000040f2ull);
+	lapic_get_state(&a.regs, &s, true, 0);
+	CHECK(image[LAPIC_ICR / 4] == 0x40f2 && image[LAPIC_ICR2 / 4] == 0x9a);
+	CHECK(image[LAPIC_ICR_WIDE_HIGH / 4] == 0);
+	apic_poke_msr(&a, MSR_OF(LAPIC_ICR), 0x7000040f3ull);
+	CHECK(a.regs.page[LAPIC_ICR_WIDE_HIGH / 4] == 7);
+
 	apic_new(&a, &plain_config);
 	lapic_get_state(&a.regs, &s, false, 0);
 	CHECK(image[LAPIC_ID / 4] == 0x03000000);
