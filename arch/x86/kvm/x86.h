@@ -246,6 +246,13 @@ void kvm_inject_gp(struct kvm_vcpu *vcpu, u32 error_code);
 void kvm_queue_nmi(struct kvm_vcpu *vcpu);	/* any context */
 void kvm_collect_nmis(struct kvm_vcpu *vcpu);	/* KVM_REQ_NMI, or before NMI state is looked at */
 void kvm_clear_injected(struct kvm_vcpu *vcpu);	/* delivery of the last entry's event is complete */
+
+static inline bool kvm_event_in_delivery(struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.exception.injected || vcpu->arch.interrupt.injected ||
+	       vcpu->arch.nmi_injected;
+}
+
 /* Before entry: hand the most important event to the vendor, open windows. 1/0/-errno */
 int kvm_inject_events(struct kvm_vcpu *vcpu);
 bool kvm_vcpu_has_events(struct kvm_vcpu *vcpu);

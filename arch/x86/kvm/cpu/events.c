@@ -256,12 +256,6 @@ void kvm_clear_injected(struct kvm_vcpu *vcpu)
 }
 EXPORT_SYMBOL_GPL(kvm_clear_injected);
 
-static bool event_in_delivery(struct kvm_vcpu *vcpu)
-{
-	return vcpu->arch.exception.injected || vcpu->arch.interrupt.injected ||
-	       vcpu->arch.nmi_injected;
-}
-
 /*
  * An event whose delivery has begun goes first, as it was. True if there was one. An exception that
  * this delivery raised takes the place of an interrupt or NMI, as on the processor (8.2.9); one that
@@ -374,7 +368,7 @@ int kvm_inject_events(struct kvm_vcpu *vcpu)
 
 bool kvm_guest_interruptible(struct kvm_vcpu *vcpu)
 {
-	return !vcpu->arch.exception.pending && !event_in_delivery(vcpu) &&
+	return !vcpu->arch.exception.pending && !kvm_event_in_delivery(vcpu) &&
 	       vendor(interrupt_allowed)(vcpu);
 }
 
@@ -385,7 +379,7 @@ bool kvm_interrupt_ready(struct kvm_vcpu *vcpu)
 
 bool kvm_vcpu_has_events(struct kvm_vcpu *vcpu)
 {
-	if (vcpu->arch.exception.pending || event_in_delivery(vcpu))
+	if (vcpu->arch.exception.pending || kvm_event_in_delivery(vcpu))
 		return true;
 	if (kvm_smi_waiting(vcpu))
 		return true;

@@ -96,7 +96,7 @@ void vmx_apic_mode_changed(struct kvm_vcpu *vcpu)
 	set_mode_controls(vmx, bits);
 	if (vmx_hw.posted)
 		vmx_set_pin_control(vmx, PIN_BASED_POSTED_INTR, vmx->delivers);
-	vmx_set_cpu3_control(vmx, TERTIARY_EXEC_IPI_VIRT, vmx->delivers);
+	vmx_ipi_switch(vmx, vmx->delivers);
 }
 
 /* The guest writes its TPR without exits: have it come out when the first that waits could go in. */

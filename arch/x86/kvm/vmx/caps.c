@@ -355,9 +355,8 @@ static void choose_third_word(struct vmx_controls *c)
 	if (c->cpu & CPU_BASED_ACTIVATE_TERTIARY_CONTROLS)
 		rdmsrl(MSR_IA32_VMX_PROCBASED_CTLS3, may);
 	vmx_hw.ipiv = vmx_hw.posted && (may & TERTIARY_EXEC_IPI_VIRT);
-	vmx_hw.cpu3 = vmx_hw.ipiv ? TERTIARY_EXEC_IPI_VIRT : 0;
 	c->cpu3 = 0;
-	if (!vmx_hw.cpu3)
+	if (!vmx_hw.ipiv)
 		c->cpu &= ~CPU_BASED_ACTIVATE_TERTIARY_CONTROLS;
 }
 

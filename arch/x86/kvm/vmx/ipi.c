@@ -56,16 +56,39 @@ void vmx_ipi_reset(struct vcpu_vmx *vmx)
 	vmcs_write(LAST_PID_POINTER_INDEX, table_size(kvm) - 1);
 }
 
+void vmx_ipi_switch(struct vcpu_vmx *vmx, bool on)
+{
+	u64 value = on ? TERTIARY_EXEC_IPI_VIRT : 0;
+
+	if (!vmx_hw.ipiv || value == vmx->controls.cpu3)
+		return;
+	vmx->controls.cpu3 = value;
+	vmcs_write(TERTIARY_VM_EXEC_CONTROL, value);
+}
+
+/* An xAPIC's id may be any of 8 bits, an x2APIC's is that of its vcpu. */
+static unsigned int ids_in_use(struct kvm *kvm)
+{
+	unsigned int ids = 256;
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, kvm)
+		ids = max_t(unsigned int, ids, vcpu->vcpu_id + 1);
+	return min(ids, table_size(kvm));
+}
+
 /* A vcpu that is no target any more may still be sent what is on its way. */
 void vmx_ipi_map_changed(struct kvm *kvm)
 {
 	struct apic_msg msg = { .mode = APIC_MSG_FIXED };
 	u64 *targets = kvm->arch.ipi_targets, target;
+	unsigned int ids = ids_in_use(kvm);
 	struct kvm_vcpu *vcpu;
 
 	if (!targets)
 		return;
-	for (msg.dest = 0; msg.dest < table_size(kvm); msg.dest++) {
+	for (msg.dest = 0; msg.dest < ids; msg.dest++) {
 		vcpu = kvm_lapic_only_target(kvm, &msg);
 		target = vcpu ? __pa(to_vmx(vcpu)->inbox) | VALID : 0;
 		if (targets[msg.dest] != target)

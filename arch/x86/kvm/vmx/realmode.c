@@ -293,12 +293,6 @@ bool vmx_state_unfit(struct kvm_vcpu *vcpu)
 
 /* ---- events --------------------------------------------------------------------------------------------- */
 
-static bool event_waits(struct kvm_vcpu *vcpu)
-{
-	return vcpu->arch.exception.injected || vcpu->arch.nmi_injected ||
-	       vcpu->arch.interrupt.injected;
-}
-
 /*
  * What was to be injected goes through the guest's tables in software: the processor would use those
  * of virtual-8086 mode, or is not to be entered.
@@ -332,7 +326,7 @@ int vmx_emulate_unfit(struct kvm_vcpu *vcpu)
 {
 	int n, r = 1;
 
-	if (event_waits(vcpu))
+	if (kvm_event_in_delivery(vcpu))
 		r = deliver_event(vcpu);
 	for (n = 0; n < EMULATE_AT_ONCE && r > 0 && vmx_state_unfit(vcpu); n++) {
 		/* Events, timers, signals and whatever else wants the run loop. */

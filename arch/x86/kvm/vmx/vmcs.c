@@ -193,16 +193,6 @@ void vmx_set_cpu2_control(struct vcpu_vmx *vmx, u32 bit, bool on)
 	vmcs_write(SECONDARY_VM_EXEC_CONTROL, value);
 }
 
-void vmx_set_cpu3_control(struct vcpu_vmx *vmx, u64 bit, bool on)
-{
-	u64 value = on ? vmx->controls.cpu3 | bit : vmx->controls.cpu3 & ~bit;
-
-	if (!(vmx_hw.cpu3 & bit) || value == vmx->controls.cpu3)
-		return;
-	vmx->controls.cpu3 = value;
-	vmcs_write(TERTIARY_VM_EXEC_CONTROL, value);
-}
-
 /* ---- control registers ------------------------------------------------------------------------- */
 
 static bool pae_paging(struct kvm_vcpu *vcpu)

@@ -150,7 +150,6 @@ struct vmx_features {
 	bool apicv;			/* delivers interrupts */
 	bool posted;			/* fetches them by itself, and acknowledges the host's at exits */
 	bool ipiv;			/* sends IPIs by itself */
-	u64 cpu3;			/* tertiary controls that a vcpu may be given */
 	bool bypass_guest_pf;
 	bool bochs;			/* has its own mind of some details */
 	int ept_levels;
@@ -188,7 +187,6 @@ void vmx_vcpu_reset(struct kvm_vcpu *vcpu, bool init);
 void vmx_set_pin_control(struct vcpu_vmx *vmx, u32 bit, bool on);
 void vmx_set_cpu_control(struct vcpu_vmx *vmx, u32 bit, bool on);
 void vmx_set_cpu2_control(struct vcpu_vmx *vmx, u32 bit, bool on);
-void vmx_set_cpu3_control(struct vcpu_vmx *vmx, u64 bit, bool on);
 void vmx_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0);
 void vmx_set_cr3(struct kvm_vcpu *vcpu, unsigned long cr3);
 void vmx_set_cr4(struct kvm_vcpu *vcpu, unsigned long cr4);
@@ -280,6 +278,7 @@ void vmx_post_device(struct kvm *kvm, int host_irq, struct kvm_vcpu *vcpu, u8 ve
 
 int vmx_ipi_prepare(struct kvm *kvm);
 void vmx_ipi_reset(struct vcpu_vmx *vmx);
+void vmx_ipi_switch(struct vcpu_vmx *vmx, bool on);
 void vmx_ipi_map_changed(struct kvm *kvm);
 
 /* ---- segments.c -------------------------------------------------------------------------------------------- */
