@@ -12,6 +12,8 @@
 #include <asm/mce.h>
 #include <asm/mmu_context.h>
 #include <asm/nospec-branch.h>
+#include <asm/perf_event.h>
+#include <asm/pgtable.h>
 #include <asm/tlbflush.h>
 #include <trace/events/ipi.h>
 
@@ -178,12 +180,21 @@ static void arm_timer(struct vcpu_vmx *vmx, bool at_once)
 	vmcs_write(VMX_PREEMPTION_TIMER_VALUE, at_once ? 0 : vmx_hw.timer_period);
 }
 
+/* Of the guest's own counters perf finds that there are none. Asked at each entry: there is not much to spend. */
+static __always_inline void switch_perf(struct vcpu_vmx *vmx)
+{
+	const struct perf_guest_switch_msr *msrs = perf_guest_get_msrs(&vmx->perf_count, empty_zero_page);
+
+	if (unlikely(msrs || vmx->perf_msrs))
+		vmx_perf_load(vmx, msrs);
+}
+
 static enum kvm_entry_result vmx_enter(struct kvm_vcpu *vcpu, bool must_exit_at_once)
 {
 	struct vcpu_vmx *vmx = to_vmx(vcpu);
 
-	if (unlikely(vmx->state_changed | vmx->state_unfit | vmx->by_hand) && !vmx_hw.unrestricted_guest &&
-	    vmx_state_unfit(vcpu)) {
+	if (unlikely(!vmx_hw.unrestricted_guest) &&
+	    (vmx->state_changed | vmx->state_unfit | vmx->by_hand) && vmx_state_unfit(vcpu)) {
 		vmx->emulated = true;
 		vmx->exit_reason = EXIT_REASON_UNDEFINED;
 		return KVM_ENTRY_EXITED;
@@ -201,7 +212,7 @@ static enum kvm_entry_result vmx_enter(struct kvm_vcpu *vcpu, bool must_exit_at_
 
 	if (unlikely(vmx->pml_on))
 		vmx_pml_arm(vmx);
-	vmx_perf_switch(vmx);
+	switch_perf(vmx);
 
 	cross_over(vmx);
 

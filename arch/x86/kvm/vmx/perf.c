@@ -8,7 +8,6 @@
  * these MSRs, and some processors' exits load a wrong value with that control.
  */
 #include <asm/perf_event.h>
-#include <asm/pgtable.h>
 
 #include "vmx.h"
 
@@ -39,18 +38,13 @@ static unsigned int fill_areas(struct vcpu_vmx *vmx, const struct perf_guest_swi
 	return used;
 }
 
-void vmx_perf_switch(struct vcpu_vmx *vmx)
+void vmx_perf_load(struct vcpu_vmx *vmx, const struct perf_guest_switch_msr *msrs)
 {
-	/* Of the guest's own counters perf finds that there are none. */
-	void *no_counters = empty_zero_page;
-	const struct perf_guest_switch_msr *msrs;
 	unsigned int used = 0;
-	int count = 0;
 
-	msrs = perf_guest_get_msrs(&count, no_counters);
-	if (unlikely(msrs))
-		used = fill_areas(vmx, msrs, count);
-	if (likely(used == vmx->perf_msrs))
+	if (msrs)
+		used = fill_areas(vmx, msrs, vmx->perf_count);
+	if (used == vmx->perf_msrs)
 		return;
 	vmx->perf_msrs = used;
 	vmcs_write(VM_ENTRY_MSR_LOAD_COUNT, used);

@@ -32,6 +32,8 @@ static_assert(offsetof(struct vmx_entry, host_spec) == VMX_ENTRY_HOST_SPEC);
 static_assert(offsetof(struct vmx_entry, spec_open) == VMX_ENTRY_SPEC_OPEN);
 static_assert(offsetof(struct vmx_entry, launched) == VMX_ENTRY_LAUNCHED);
 
+struct perf_guest_switch_msr;
+
 /* One set of the words that say what exits and what is switched. */
 struct vmx_controls {
 	u32 pin, cpu, cpu2, exit, entry;
@@ -99,6 +101,7 @@ struct vcpu_vmx {
 	/* the host's counters (perf.c): what the entry and the exit load, and how many */
 	struct vmx_msr_entry perf_guest[VMX_PERF_MSRS], perf_host[VMX_PERF_MSRS];
 	unsigned int perf_msrs;
+	int perf_count;			/* of what perf answered last */
 
 	bool host_saved;		/* prepare_entry was done since the vcpu was loaded */
 	u16 host_fs_sel, host_gs_sel, host_ds_sel, host_es_sel, host_ldt_sel;
@@ -224,7 +227,7 @@ int vmx_handle_pause(struct kvm_vcpu *vcpu);
 
 void vmx_perf_reset(struct vcpu_vmx *vmx);	/* a fresh VMCS */
 /* Right before an entry, and after one that failed. Interrupts off. */
-void vmx_perf_switch(struct vcpu_vmx *vmx);
+void vmx_perf_load(struct vcpu_vmx *vmx, const struct perf_guest_switch_msr *msrs);
 void vmx_perf_undo(struct vcpu_vmx *vmx);
 
 /* ---- pml.c: pages that the processor has made dirty ---------------------------------------------------- */
