@@ -232,6 +232,10 @@ static void page_table_writes(void)
 	uint64_t *pd = (uint64_t *)(g->memory + GUEST_PD);
 	uint64_t bitmap[GUEST_MEMORY / PAGE / 64];
 
+	/* Without accessed bits in EPT, Bochs (2.7, 3.0) writes the guest's past EPT, permitted or not. */
+	if (host_is_bochs() && nested_paging() &&
+	    module_parameter_off("/sys/module/kvm_intel/parameters/eptad"))
+		skip("an emulated processor that does not ask");
 	check_equal(GUEST_PD + BASE / (2 * MiB) * 8, 0xd040);
 	must(vm_set_slot(g->vm, SLOT, 0, BASE, 64 * PAGE, area));
 	must(vm_set_slot(g->vm, 0, KVM_MEM_LOG_DIRTY_PAGES, 0, GUEST_MEMORY, g->memory));

@@ -246,6 +246,18 @@ bool host_is_tcg(void)
 	return !memcmp(signature, "TCGTCGTCGTCG", sizeof(signature));
 }
 
+bool host_is_bochs(void)
+{
+	char version[64] = "";
+	FILE *f = fopen("/sys/class/dmi/id/bios_version", "r");
+
+	if (f && !fgets(version, sizeof(version), f))
+		version[0] = 0;
+	if (f)
+		fclose(f);
+	return !strncmp(version, "Bochs ", 6);
+}
+
 /* The first letter, or the one given for a module that is not loaded. */
 static char parameter(const char *path, char missing)
 {

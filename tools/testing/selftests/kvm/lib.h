@@ -97,6 +97,8 @@ bool write_text(const char *path, const char *text);
 uint64_t random_next(uint64_t *seed);
 /* The host itself is emulated by QEMU's TCG, whose processor has gaps. */
 bool host_is_tcg(void);
+/* ... or by Bochs. */
+bool host_is_bochs(void);
 /* The file of a module's parameter says N or 0. */
 bool module_parameter_off(const char *path);
 /* The loaded module uses nested paging (and not shadow page tables). */
