@@ -190,10 +190,15 @@ int emu_exec_adx(struct emulator *emu)
 	return rc;
 }
 
+/* #UD comes before all that its operand may raise: no operand of the table's. */
 int emu_exec_movdiri(struct emulator *emu)
 {
-	emu->dst = emu->src;
-	return emu_require(emu, FEATURE_MOVDIRI);
+	int rc;
+
+	rc = emu_require(emu, FEATURE_MOVDIRI);
+	if (rc != EMU_DONE)
+		return rc;
+	return emu_store_rm(emu, emu->src, emu->insn.size);
 }
 
 /* 64 bytes to ES:reg, which is as wide as an address and must be a multiple of 64 */

@@ -633,7 +633,7 @@ static const struct emu_opcode prefix_38f8[4] = {
 };
 
 static const struct emu_opcode prefix_38f9[4] = {
-	{ emu_exec_movdiri, DST_RM | SRC_REG | WRITE | MEM | DQ },
+	{ emu_exec_movdiri, SRC_REG | MEM | DQ },
 	{ NULL, INVALID }, { NULL, INVALID }, { NULL, INVALID },
 };
 

@@ -297,6 +297,19 @@ static void test_missing_features(void)
 	      m.emu.fault.vector == 6, "crc32");
 	CHECK(machine_run(&m, BYTES(0x0f, 0x01, 0xf9)) == EMU_FAULT && m.emu.fault.vector == 6,
 	      "rdtscp");
+
+	/* MOVDIRI to a segment of code: its operand is not looked at before it exists. */
+	machine_reset(&m, EMU_PROT32);
+	CHECK(machine_run(&m, BYTES(0x2e, 0x0f, 0x38, 0xf9, 0x03)) == EMU_FAULT &&
+	      m.emu.fault.vector == 13, "movdiri to code");
+	m.no_features = true;
+	CHECK(machine_run(&m, BYTES(0x2e, 0x0f, 0x38, 0xf9, 0x03)) == EMU_FAULT &&
+	      m.emu.fault.vector == 6, "and where there is none");
+	machine_reset(&m, EMU_LONG64);
+	m.gpr[EMU_RBX] = DATA;
+	m.gpr[EMU_RAX] = 0x1122334455667788;
+	CHECK(machine_run(&m, BYTES(0x48, 0x0f, 0x38, 0xf9, 0x03)) == EMU_DONE &&
+	      machine_peek(&m, DATA, 8) == 0x1122334455667788, "it stores 64 bits");
 	group_end();
 }
 
