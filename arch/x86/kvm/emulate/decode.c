@@ -481,13 +481,16 @@ static inline u64 effective_address(const struct emulator *emu)
 }
 
 /* VEX.vvvv must be ones where it is no operand; L and W must be zero, or one, if a row says so. */
-static bool vex_is_excluded(const struct emu_insn *insn)
+static bool vex_is_excluded(const struct emulator *emu)
 {
+	const struct emu_insn *insn = &emu->insn;
 	u32 flags = insn->flags;
 
 	if (!(flags & VEX_V) && insn->vvvv)
 		return true;
 	if ((flags & VEX_W0) && (insn->rex & 8))
+		return true;
+	if ((flags & VEX_W64) && (insn->rex & 8) && insn->amd && emu->mode != EMU_LONG64)
 		return true;
 	return insn->vex_256 ? flags & VEX_L0 : flags & VEX_L1;
 }
@@ -515,7 +518,7 @@ static bool is_excluded(const struct emulator *emu)
 	if (flags & INVALID)
 		return true;
 	if (insn->vex)
-		return vex_is_excluded(insn) || (insn->is_mem ? flags & REG : flags & MEM);
+		return vex_is_excluded(emu) || (insn->is_mem ? flags & REG : flags & MEM);
 	if (insn->lock && !((flags & LOCK) && insn->is_mem) && !names_cr8(insn))
 		return true;
 	if ((flags & NO64) && emu->mode == EMU_LONG64)

@@ -79,6 +79,7 @@ struct emu_opcode {
 #define VEX_L0		D64		/* #UD with 256 bits */
 #define VEX_L1		F64		/* #UD with 128 bits */
 #define VEX_W0		NO64		/* #UD with W */
+#define VEX_W64		PROT		/* AMD: #UD with W outside 64-bit mode, where Intel ignores it */
 
 /* The entry is a table of entries, chosen by */
 #define BY_MASK		0x07000000u

@@ -170,6 +170,9 @@ static const struct emu_opcode map_0f38[256] = {
 
 static const struct emu_opcode prefix_extract[4] = ONLY_66(emu_exec_vec_extract, VEX_L0);
 static const struct emu_opcode prefix_insert[4] = ONLY_66(emu_exec_vec_insert, VEX_V | VEX_L0);
+static const struct emu_opcode prefix_extract_dq[4] = ONLY_66(emu_exec_vec_extract, VEX_L0 | VEX_W64);
+static const struct emu_opcode prefix_insert_dq[4] =
+	ONLY_66(emu_exec_vec_insert, VEX_V | VEX_L0 | VEX_W64);
 static const struct emu_opcode prefix_insert_half[4] =
 	ONLY_66(emu_exec_vec_insert, VEX_V | VEX_W0 | VEX_L1);
 static const struct emu_opcode prefix_extract_half[4] =
@@ -180,11 +183,13 @@ static const struct emu_opcode prefix_3af0[4] = {
 };
 
 static const struct emu_opcode map_0f3a[256] = {
-	[0x14 ... 0x17] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_extract },
+	[0x14 ... 0x15] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_extract },
+	[0x16] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_extract_dq },
+	[0x17] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_extract },
 	[0x18] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_insert_half },
 	[0x19] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_extract_half },
 	[0x20] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_insert },
-	[0x22] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_insert },
+	[0x22] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_insert_dq },
 	[0x38] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_insert_half },
 	[0x39] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_extract_half },
 	[0xf0] = { NULL, MODRM | IMM_8 | BY_PREFIX, prefix_3af0 },

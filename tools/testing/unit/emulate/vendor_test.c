@@ -7,6 +7,7 @@
 #include "machine.h"
 
 #define AC		0x40000ull
+#define OSXSAVE		0x40000ull	/* of CR4 */
 #define CR0_USER	0x80050033ull	/* AM, NE, MP, PE among them */
 
 static struct machine m;
@@ -64,6 +65,20 @@ static void test_encodings(void)
 		m.emu.insn.amd = false;
 		CHECK(RUN(0x0f, 0x0d, 0xc0) == EMU_DONE, "does nothing with Intel's");
 	}
+
+	machine_reset(&m, EMU_PROT32);
+	m.cr[4] |= OSXSAVE;
+	m.xcr0 = 7;
+	CHECK(faults(RUN(0xc4, 0xe3, 0xf9, 0x16, 0x03, 1), 6), "VPEXTRQ outside 64-bit mode");
+	CHECK(faults(RUN(0xc4, 0xe3, 0xf9, 0x22, 0xc3, 1), 6), "VPINSRQ there");
+	CHECK(RUN(0xc4, 0xe3, 0x79, 0x22, 0xc3, 1) == EMU_DONE, "VPINSRD there");
+	m.emu.rip = CODE;
+	m.emu.insn.amd = false;
+	CHECK(RUN(0xc4, 0xe3, 0xf9, 0x22, 0xc3, 1) == EMU_DONE, "is VPINSRQ, too, with Intel's");
+	reset(true);
+	m.cr[4] |= OSXSAVE;
+	m.xcr0 = 7;
+	CHECK(RUN(0xc4, 0xe3, 0xf9, 0x22, 0xc3, 1) == EMU_DONE, "in 64-bit mode both have it");
 
 	reset(true);
 	m.gpr[EMU_RAX] = 1;
