@@ -252,11 +252,6 @@ int emu_exec_lzcnt(struct emulator *emu)
 int emu_exec_popcnt(struct emulator *emu)
 {
 	u64 left = emu->src, count = 0;
-	int rc;
-
-	rc = emu_require(emu, FEATURE_POPCNT);
-	if (rc != EMU_DONE)
-		return rc;
 
 	for (; left; left &= left - 1)
 		count++;
@@ -273,11 +268,6 @@ int emu_exec_crc32(struct emulator *emu)
 	unsigned int bits = (insn->flags & SRC_MASK) == SRC_RM8 ? 8 : 8 * insn->size;
 	u32 crc = emu->gpr[insn->reg];
 	u64 data = emu->src;
-	int rc;
-
-	rc = emu_require(emu, FEATURE_CRC32);
-	if (rc != EMU_DONE)
-		return rc;
 
 	for (; bits; bits--, data >>= 1)
 		crc = crc >> 1 ^ ((crc ^ data) & 1 ? 0x82f63b78u : 0);

@@ -35,10 +35,7 @@ static int finish(struct emulator *emu, u64 result, bool carry)
 
 int emu_exec_andn(struct emulator *emu)
 {
-	int rc;
-
-	rc = emu_require(emu, FEATURE_BMI1);
-	return rc == EMU_DONE ? finish(emu, ~vvvv(emu) & emu->src, false) : rc;
+	return finish(emu, ~vvvv(emu) & emu->src, false);
 }
 
 /* BLSR 1, BLSMSK 2, BLSI 3 in ModRM.reg; the destination is vvvv. */
@@ -47,11 +44,7 @@ int emu_exec_bls(struct emulator *emu)
 	const struct emu_insn *insn = &emu->insn;
 	u64 src = emu->src, result;
 	bool carry = !src;
-	int rc;
 
-	rc = emu_require(emu, FEATURE_BMI1);
-	if (rc != EMU_DONE)
-		return rc;
 	switch (insn->reg & 7) {
 	case 1:
 		result = src & (src - 1);
@@ -72,11 +65,7 @@ int emu_exec_bls(struct emulator *emu)
 int emu_exec_bzhi(struct emulator *emu)
 {
 	unsigned int bits = 8 * emu->insn.size, index = vvvv(emu) & 0xff;
-	int rc;
 
-	rc = emu_require(emu, FEATURE_BMI2);
-	if (rc != EMU_DONE)
-		return rc;
 	if (index >= bits)
 		return finish(emu, emu->src, true);
 	return finish(emu, emu->src & ((1ull << index) - 1), false);
@@ -86,11 +75,7 @@ int emu_exec_bextr(struct emulator *emu)
 {
 	u64 control = vvvv(emu), result;
 	unsigned int start = control & 0xff, length = (control >> 8) & 0xff;
-	int rc;
 
-	rc = emu_require(emu, FEATURE_BMI1);
-	if (rc != EMU_DONE)
-		return rc;
 	result = start < 64 ? emu->src >> start : 0;
 	if (length < 64)
 		result &= (1ull << length) - 1;
@@ -101,30 +86,26 @@ int emu_exec_bextr(struct emulator *emu)
 int emu_exec_pext(struct emulator *emu)
 {
 	u64 mask = emu->src, from = vvvv(emu), bit = 1, result = 0;
-	int rc;
 
-	rc = emu_require(emu, FEATURE_BMI2);
 	for (; mask; mask &= mask - 1, bit <<= 1) {
 		if (from & mask & -mask)
 			result |= bit;
 	}
 	emu->dst = result;
-	return rc;
+	return EMU_DONE;
 }
 
 /* And spread again */
 int emu_exec_pdep(struct emulator *emu)
 {
 	u64 mask = emu->src, from = vvvv(emu), result = 0;
-	int rc;
 
-	rc = emu_require(emu, FEATURE_BMI2);
 	for (; mask; mask &= mask - 1, from >>= 1) {
 		if (from & 1)
 			result |= mask & -mask;
 	}
 	emu->dst = result;
-	return rc;
+	return EMU_DONE;
 }
 
 /* The high half goes to ModRM.reg, and wins if both have the same register. */
@@ -132,11 +113,7 @@ int emu_exec_mulx(struct emulator *emu)
 {
 	const struct emu_insn *insn = &emu->insn;
 	u64 factor = emu_get_gpr(emu, EMU_RDX, insn->size), low, high;
-	int rc;
 
-	rc = emu_require(emu, FEATURE_BMI2);
-	if (rc != EMU_DONE)
-		return rc;
 	if (insn->size == 8) {
 		asm("mulq %[src]"
 		    : "=a" (low), "=d" (high) : "0" (factor), [src] "r" (emu->src) : "cc");
@@ -152,27 +129,23 @@ int emu_exec_mulx(struct emulator *emu)
 int emu_exec_rorx(struct emulator *emu)
 {
 	unsigned int bits = 8 * emu->insn.size, count = emu->insn.imm & (bits - 1);
-	int rc;
 
-	rc = emu_require(emu, FEATURE_BMI2);
 	emu->dst = count ? emu->src >> count | emu->src << (bits - count) : emu->src;
-	return rc;
+	return EMU_DONE;
 }
 
 /* SHLX with 66, SARX with F3, SHRX with F2 */
 int emu_exec_shiftx(struct emulator *emu)
 {
 	unsigned int size = emu->insn.size, count = vvvv(emu) & (8 * size - 1);
-	int rc;
 
-	rc = emu_require(emu, FEATURE_BMI2);
 	if (!emu->insn.rep)
 		emu->dst = emu->src << count;
 	else if (emu->insn.rep == 0xf3)
 		emu->dst = (u64)((s64)emu_sign_extend(emu->src, size) >> count);
 	else
 		emu->dst = emu->src >> count;
-	return rc;
+	return EMU_DONE;
 }
 
 /* ADCX with 66 carries through CF, ADOX with F3 through OF; no other flag changes. */
@@ -180,25 +153,18 @@ int emu_exec_adx(struct emulator *emu)
 {
 	u64 flag = emu->insn.rep ? FLAG_OF : FLAG_CF, mask = emu_mask(emu->insn.size);
 	u64 carry = !!(emu->rflags & flag), sum = (emu->dst + emu->src + carry) & mask;
-	int rc;
 
-	rc = emu_require(emu, FEATURE_ADX);
 	emu->next_rflags &= ~flag;
 	if (sum < emu->dst || (carry && sum == emu->dst))
 		emu->next_rflags |= flag;
 	emu->dst = sum;
-	return rc;
+	return EMU_DONE;
 }
 
-/* #UD comes before all that its operand may raise: no operand of the table's. */
 int emu_exec_movdiri(struct emulator *emu)
 {
-	int rc;
-
-	rc = emu_require(emu, FEATURE_MOVDIRI);
-	if (rc != EMU_DONE)
-		return rc;
-	return emu_store_rm(emu, emu->src, emu->insn.size);
+	emu->dst = emu->src;
+	return EMU_DONE;
 }
 
 /* 64 bytes to ES:reg, which is as wide as an address and must be a multiple of 64 */
@@ -209,9 +175,7 @@ int emu_exec_movdir64b(struct emulator *emu)
 	u8 buf[64];
 	int rc;
 
-	rc = emu_require(emu, FEATURE_MOVDIR64B);
-	if (rc == EMU_DONE)
-		rc = emu_linear(emu, insn->seg, insn->ea, sizeof(buf), false, &linear);
+	rc = emu_linear(emu, insn->seg, insn->ea, sizeof(buf), false, &linear);
 	if (rc == EMU_DONE && insn->amd)
 		rc = emu_check_alignment(emu, linear, 16);	/* as of vectors */
 	if (rc == EMU_DONE)

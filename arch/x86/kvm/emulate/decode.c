@@ -225,10 +225,12 @@ static unsigned int group_member(const struct emu_insn *insn, enum emu_mode mode
 static inline u32 resolve_groups(struct emu_insn *insn, enum emu_mode mode,
 				 const struct emu_opcode *op, u8 modrm)
 {
+	const struct emu_opcode *table;
 	u32 flags = op->flags;
 
 	while (op->flags & BY_MASK) {
-		op = &op->table[group_member(insn, mode, op->flags & BY_MASK, modrm)];
+		table = op->more;
+		op = &table[group_member(insn, mode, op->flags & BY_MASK, modrm)];
 		flags |= op->flags;
 	}
 	insn->op = op;

@@ -180,10 +180,17 @@ inline int emu_finish(struct emulator *emu, int rc)
 int emu_execute(struct emulator *emu)
 {
 	const struct emu_insn *insn = &emu->insn;
+	const struct emu_feature *needs = insn->op->more;
 	u32 flags = insn->flags;
 	int rc;
 
 	emu_begin(emu, insn->length);
+	/* An instruction that is not there raises #UD, whatever its operands or privileges would. */
+	if (needs) {
+		rc = emu_require(emu, needs->leaf, needs->reg, needs->bit);
+		if (rc != EMU_DONE)
+			return rc;
+	}
 	if ((flags & CPL0) && emu->cpl)
 		return emu_raise_gp0(emu);
 

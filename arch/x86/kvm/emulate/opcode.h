@@ -9,6 +9,13 @@
 
 #include "emulate.h"
 
+/* A bit of CPUID; reg: 0 EAX, 1 EBX, 2 ECX, 3 EDX */
+struct emu_feature {
+	u32 leaf;
+	unsigned int reg;
+	u32 bit;
+};
+
 /*
  * One entry of an opcode map. Before exec() runs, the operands that flags name have been loaded
  * into emu->src and emu->dst; after it emu->dst is stored if flags says so. An entry without exec
@@ -17,8 +24,14 @@
 struct emu_opcode {
 	int (*exec)(struct emulator *emu);
 	u32 flags;
-	const struct emu_opcode *table;	/* with one of the BY_ flags */
+	/*
+	 * With one of the BY_ flags, a table of struct emu_opcode. Else NULL, or the struct emu_feature
+	 * without which the instruction raises #UD.
+	 */
+	const void *more;
 };
+
+#define NEEDS(...)	&(const struct emu_feature){ __VA_ARGS__ }
 
 /* Destination operand */
 #define DST_MASK	0x00000007u
@@ -192,7 +205,7 @@ int emu_read_value(struct emulator *emu, unsigned int seg, u64 offset, u64 *val,
 int emu_has_feature(struct emulator *emu, u32 leaf, unsigned int reg, u32 bit, bool *has);
 int emu_require(struct emulator *emu, u32 leaf, unsigned int reg, u32 bit);
 
-/* Bits of CPUID for emu_has_feature() and emu_require(): leaf, register, bit */
+/* Bits of CPUID for NEEDS(), emu_has_feature() and emu_require(): leaf, register, bit */
 #define FEATURE_SSE3		1, 2, 1u << 0
 #define FEATURE_CMPXCHG16B	1, 2, 1u << 13
 #define FEATURE_SSE41		1, 2, 1u << 19

@@ -265,7 +265,7 @@ static const struct emu_opcode group_xsetbv[8] = {
 static const struct emu_opcode group_vmmcall[8] = { [1] = { emu_exec_hypercall, 0 } };
 static const struct emu_opcode group_rdtscp[8] = {
 	[0] = { emu_exec_swapgs, 0 },
-	[1] = { emu_exec_rdtscp, 0 },
+	[1] = { emu_exec_rdtscp, 0, NEEDS(FEATURE_RDTSCP) },
 };
 
 static const struct emu_opcode group_monitor[8] = {
@@ -331,7 +331,7 @@ static const struct emu_opcode prefix_clflush[4] = {
 static const struct emu_opcode mod_##name[2] = { { emu_exec_##name, 0 }, { NULL, 0 } };		\
 static const struct emu_opcode prefix_##name[4] = {						\
 	{ NULL, BY_MOD, mod_##name }, { NULL, 0 },						\
-	{ emu_exec_fsgs_base, REG | DQ }, { NULL, 0 },						\
+	{ emu_exec_fsgs_base, REG | DQ, NEEDS(FEATURE_FSGSBASE) }, { NULL, 0 },						\
 }
 
 FPU_IMAGE(fxsave);
@@ -361,7 +361,7 @@ static const struct emu_opcode cmpxchg8b_or_rd[2] = {
 
 /* RDSEED but for F3 */
 static const struct emu_opcode prefix_rdpid[4] = {
-	{ NULL, 0 }, { NULL, 0 }, { emu_exec_rdpid, 0 }, { NULL, 0 },
+	{ NULL, 0 }, { NULL, 0 }, { emu_exec_rdpid, 0, NEEDS(FEATURE_RDPID) }, { NULL, 0 },
 };
 
 static const struct emu_opcode mod_rdpid[2] = { { NULL, 0 }, { NULL, BY_PREFIX, prefix_rdpid } };
@@ -375,7 +375,7 @@ static const struct emu_opcode group_0fc7[8] = {
 
 static const struct emu_opcode prefix_popcnt[4] = {
 	{ NULL, INVALID }, { NULL, INVALID },
-	{ emu_exec_popcnt, DST_REG | SRC_RM }, { NULL, INVALID },
+	{ emu_exec_popcnt, DST_REG | SRC_RM, NEEDS(FEATURE_POPCNT) }, { NULL, INVALID },
 };
 
 static const struct emu_opcode prefix_bsf[4] = {
@@ -603,37 +603,38 @@ static const struct emu_opcode prefix_382a[4] = {
 };
 
 static const struct emu_opcode prefix_3882[4] = {
-	{ NULL, INVALID }, { emu_exec_invpcid, MEM | CPL0 }, { NULL, INVALID }, { NULL, INVALID },
+	{ NULL, INVALID }, { emu_exec_invpcid, MEM | CPL0, NEEDS(FEATURE_INVPCID) },
+	{ NULL, INVALID }, { NULL, INVALID },
 };
 
 static const struct emu_opcode prefix_38f0[4] = {
-	{ emu_exec_movbe, DST_REG | SRC_RM | WRITE | MEM },
-	{ emu_exec_movbe, DST_REG | SRC_RM | WRITE | MEM },
+	{ emu_exec_movbe, DST_REG | SRC_RM | WRITE | MEM, NEEDS(FEATURE_MOVBE) },
+	{ emu_exec_movbe, DST_REG | SRC_RM | WRITE | MEM, NEEDS(FEATURE_MOVBE) },
 	{ NULL, INVALID },
-	{ emu_exec_crc32, SRC_RM8 },
+	{ emu_exec_crc32, SRC_RM8, NEEDS(FEATURE_CRC32) },
 };
 
 static const struct emu_opcode prefix_38f1[4] = {
-	{ emu_exec_movbe, DST_RM | SRC_REG | WRITE | MEM },
-	{ emu_exec_movbe, DST_RM | SRC_REG | WRITE | MEM },
+	{ emu_exec_movbe, DST_RM | SRC_REG | WRITE | MEM, NEEDS(FEATURE_MOVBE) },
+	{ emu_exec_movbe, DST_RM | SRC_REG | WRITE | MEM, NEEDS(FEATURE_MOVBE) },
 	{ NULL, INVALID },
-	{ emu_exec_crc32, SRC_RM },
+	{ emu_exec_crc32, SRC_RM, NEEDS(FEATURE_CRC32) },
 };
 
 static const struct emu_opcode prefix_38f6[4] = {
 	{ NULL, 0 },	/* WRSS */
-	{ emu_exec_adx, DST_REG | SRC_RM | READ | WRITE | DQ },
-	{ emu_exec_adx, DST_REG | SRC_RM | READ | WRITE | DQ },
+	{ emu_exec_adx, DST_REG | SRC_RM | READ | WRITE | DQ, NEEDS(FEATURE_ADX) },
+	{ emu_exec_adx, DST_REG | SRC_RM | READ | WRITE | DQ, NEEDS(FEATURE_ADX) },
 	{ NULL, INVALID },
 };
 
 static const struct emu_opcode prefix_38f8[4] = {
-	{ NULL, INVALID }, { emu_exec_movdir64b, MEM },
+	{ NULL, INVALID }, { emu_exec_movdir64b, MEM, NEEDS(FEATURE_MOVDIR64B) },
 	{ NULL, 0 }, { NULL, 0 },	/* ENQCMDS, ENQCMD */
 };
 
 static const struct emu_opcode prefix_38f9[4] = {
-	{ emu_exec_movdiri, SRC_REG | MEM | DQ },
+	{ emu_exec_movdiri, DST_RM | SRC_REG | WRITE | MEM | DQ, NEEDS(FEATURE_MOVDIRI) },
 	{ NULL, INVALID }, { NULL, INVALID }, { NULL, INVALID },
 };
 

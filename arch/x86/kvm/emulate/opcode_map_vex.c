@@ -125,9 +125,15 @@ static const struct emu_opcode prefix_388e[4] = ONLY_66(emu_exec_vec_store_maske
 
 #define INTEGER		(SRC_RM | VEX_V | VEX_L0)
 #define INTEGER_3	(INTEGER | DST_REG | WRITE)
+#define BMI1(exec, flags) { exec, flags, NEEDS(FEATURE_BMI1) }
+#define BMI2(exec, flags) { exec, flags, NEEDS(FEATURE_BMI2) }
 
-static const struct emu_opcode prefix_38f2[4] = ONLY_NONE(emu_exec_andn, INTEGER_3);
-static const struct emu_opcode prefix_38f3[4] = ONLY_NONE(emu_exec_bls, INTEGER);
+static const struct emu_opcode prefix_38f2[4] = {
+	BMI1(emu_exec_andn, INTEGER_3), INVALID_ROW, INVALID_ROW, INVALID_ROW,
+};
+static const struct emu_opcode prefix_38f3[4] = {
+	BMI1(emu_exec_bls, INTEGER), INVALID_ROW, INVALID_ROW, INVALID_ROW,
+};
 
 static const struct emu_opcode group_38f3[8] = {
 	[0] = INVALID_ROW,
@@ -136,17 +142,17 @@ static const struct emu_opcode group_38f3[8] = {
 };
 
 static const struct emu_opcode prefix_38f5[4] = {
-	{ emu_exec_bzhi, INTEGER_3 }, INVALID_ROW,
-	{ emu_exec_pext, INTEGER_3 }, { emu_exec_pdep, INTEGER_3 },
+	BMI2(emu_exec_bzhi, INTEGER_3), INVALID_ROW,
+	BMI2(emu_exec_pext, INTEGER_3), BMI2(emu_exec_pdep, INTEGER_3),
 };
 
 static const struct emu_opcode prefix_38f6[4] = {
-	INVALID_ROW, INVALID_ROW, INVALID_ROW, { emu_exec_mulx, INTEGER_3 },
+	INVALID_ROW, INVALID_ROW, INVALID_ROW, BMI2(emu_exec_mulx, INTEGER_3),
 };
 
 static const struct emu_opcode prefix_38f7[4] = {
-	{ emu_exec_bextr, INTEGER_3 }, { emu_exec_shiftx, INTEGER_3 },
-	{ emu_exec_shiftx, INTEGER_3 }, { emu_exec_shiftx, INTEGER_3 },
+	BMI1(emu_exec_bextr, INTEGER_3), BMI2(emu_exec_shiftx, INTEGER_3),
+	BMI2(emu_exec_shiftx, INTEGER_3), BMI2(emu_exec_shiftx, INTEGER_3),
 };
 
 static const struct emu_opcode map_0f38[256] = {
@@ -179,7 +185,7 @@ static const struct emu_opcode prefix_extract_half[4] =
 	ONLY_66(emu_exec_vec_extract, VEX_W0 | VEX_L1);
 
 static const struct emu_opcode prefix_3af0[4] = {
-	INVALID_ROW, INVALID_ROW, INVALID_ROW, { emu_exec_rorx, SRC_RM | DST_REG | WRITE | VEX_L0 },
+	INVALID_ROW, INVALID_ROW, INVALID_ROW, BMI2(emu_exec_rorx, SRC_RM | DST_REG | WRITE | VEX_L0),
 };
 
 static const struct emu_opcode map_0f3a[256] = {

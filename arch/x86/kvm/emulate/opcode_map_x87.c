@@ -20,7 +20,7 @@ static const struct emu_opcode memory_d9[8] = {
 
 static const struct emu_opcode memory_db[8] = {
 	[0] = { emu_exec_fild, 0 },
-	[1] = { emu_exec_fisttp, 0 },
+	[1] = { emu_exec_fisttp, 0, NEEDS(FEATURE_SSE3) },
 	[2 ... 3] = { emu_exec_fist, 0 },
 	[4] = { NULL, INVALID },
 	[5] = { emu_exec_fld80, 0 },
@@ -30,7 +30,7 @@ static const struct emu_opcode memory_db[8] = {
 
 static const struct emu_opcode memory_dd[8] = {
 	[0] = { emu_exec_fld, 0 },
-	[1] = { emu_exec_fisttp, 0 },
+	[1] = { emu_exec_fisttp, 0, NEEDS(FEATURE_SSE3) },
 	[2 ... 3] = { emu_exec_fst, 0 },
 	[4] = { emu_exec_frstor, 0 },
 	[5] = { NULL, INVALID },
@@ -40,7 +40,7 @@ static const struct emu_opcode memory_dd[8] = {
 
 static const struct emu_opcode memory_df[8] = {
 	[0] = { emu_exec_fild, 0 },
-	[1] = { emu_exec_fisttp, 0 },
+	[1] = { emu_exec_fisttp, 0, NEEDS(FEATURE_SSE3) },
 	[2 ... 3] = { emu_exec_fist, 0 },
 	[4] = { emu_exec_fbld, 0 },
 	[5] = { emu_exec_fild, 0 },

@@ -257,9 +257,6 @@ int emu_exec_invpcid(struct emulator *emu)
 	u64 space = 0, linear = 0;
 	int rc;
 
-	rc = emu_require(emu, FEATURE_INVPCID);
-	if (rc != EMU_DONE)
-		return rc;
 	rc = emu_read_mem(emu, insn->seg, insn->ea, descriptor, sizeof(descriptor));
 	if (rc != EMU_DONE)
 		return rc;
@@ -279,11 +276,7 @@ int emu_exec_fsgs_base(struct emulator *emu)
 	const struct emu_insn *insn = &emu->insn;
 	enum emu_seg nr = insn->reg & 1 ? EMU_GS : EMU_FS;
 	struct emu_segment seg;
-	int rc;
 
-	rc = emu_require(emu, FEATURE_FSGSBASE);
-	if (rc != EMU_DONE)
-		return rc;
 	if (emu->mode != EMU_LONG64 || !(emu->ops->get_cr(emu, 4) & CR4_FSGSBASE))
 		return emu_raise(emu, VECTOR_UD);
 	emu->ops->get_segment(emu, nr, &seg);
@@ -364,9 +357,6 @@ int emu_exec_rdtscp(struct emulator *emu)
 	u32 aux = 0;
 	int rc;
 
-	rc = emu_require(emu, FEATURE_RDTSCP);
-	if (rc != EMU_DONE)
-		return rc;
 	rc = read_tsc(emu, &tsc, &aux);
 	if (rc != EMU_DONE)
 		return rc;
@@ -381,9 +371,7 @@ int emu_exec_rdpid(struct emulator *emu)
 	u64 tsc;
 	int rc;
 
-	rc = emu_require(emu, FEATURE_RDPID);
-	if (rc == EMU_DONE)
-		rc = emu->ops->rdtsc(emu, &tsc, &aux);
+	rc = emu->ops->rdtsc(emu, &tsc, &aux);
 	if (rc == EMU_DONE)
 		emu_set_gpr(emu, emu->insn.rm, emu->mode == EMU_LONG64 ? 8 : 4, aux);
 	return rc;

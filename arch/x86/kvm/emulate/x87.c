@@ -282,9 +282,7 @@ int emu_exec_fist(struct emulator *emu)
 
 int emu_exec_fisttp(struct emulator *emu)
 {
-	int rc = emu_require(emu, FEATURE_SSE3);
-
-	return rc == EMU_DONE ? store_int(emu, true) : rc;
+	return store_int(emu, true);
 }
 
 int emu_exec_fbstp(struct emulator *emu)

@@ -278,6 +278,55 @@ static void test_bit_strings(void)
 	group_end();
 }
 
+/* Each with a memory operand at RBX */
+static const struct {
+	const char *name;
+	u8 bytes[8];
+	unsigned int length;
+} of_features[] = {
+	{ "popcnt", { 0xf3, 0x0f, 0xb8, 0x03 }, 4 },
+	{ "movbe", { 0x0f, 0x38, 0xf0, 0x03 }, 4 },
+	{ "movbe to memory", { 0x0f, 0x38, 0xf1, 0x03 }, 4 },
+	{ "crc32 of a byte", { 0xf2, 0x0f, 0x38, 0xf0, 0x03 }, 5 },
+	{ "crc32", { 0xf2, 0x0f, 0x38, 0xf1, 0x03 }, 5 },
+	{ "adcx", { 0x66, 0x0f, 0x38, 0xf6, 0x03 }, 5 },
+	{ "adox", { 0xf3, 0x0f, 0x38, 0xf6, 0x03 }, 5 },
+	{ "movdiri", { 0x0f, 0x38, 0xf9, 0x03 }, 4 },
+	{ "movdir64b", { 0x66, 0x0f, 0x38, 0xf8, 0x03 }, 5 },
+	{ "invpcid", { 0x66, 0x0f, 0x38, 0x82, 0x03 }, 5 },
+	{ "fisttp", { 0xdb, 0x0b }, 2 },
+	{ "andn", { 0xc4, 0xe2, 0x70, 0xf2, 0x03 }, 5 },
+	{ "blsr", { 0xc4, 0xe2, 0x70, 0xf3, 0x0b }, 5 },
+	{ "bextr", { 0xc4, 0xe2, 0x70, 0xf7, 0x03 }, 5 },
+	{ "bzhi", { 0xc4, 0xe2, 0x70, 0xf5, 0x03 }, 5 },
+	{ "pext", { 0xc4, 0xe2, 0x72, 0xf5, 0x03 }, 5 },
+	{ "pdep", { 0xc4, 0xe2, 0x73, 0xf5, 0x03 }, 5 },
+	{ "mulx", { 0xc4, 0xe2, 0x73, 0xf6, 0x03 }, 5 },
+	{ "shlx", { 0xc4, 0xe2, 0x71, 0xf7, 0x03 }, 5 },
+	{ "sarx", { 0xc4, 0xe2, 0x72, 0xf7, 0x03 }, 5 },
+	{ "shrx", { 0xc4, 0xe2, 0x73, 0xf7, 0x03 }, 5 },
+	{ "rorx", { 0xc4, 0xe3, 0x7b, 0xf0, 0x03, 0x01 }, 6 },
+};
+
+/* An operand that faults is not looked at before the instruction exists. */
+static void test_missing_before_operands(void)
+{
+	unsigned int i;
+
+	group_begin("#UD before faults of the operand");
+	for (i = 0; i < sizeof(of_features) / sizeof(of_features[0]); i++) {
+		machine_reset(&m, EMU_LONG64);
+		m.gpr[EMU_RBX] = DATA;
+		m.absent[DATA >> 12] = true;
+		CHECK(machine_run(&m, of_features[i].bytes, of_features[i].length) == EMU_FAULT &&
+		      m.emu.fault.vector == 14, "%s", of_features[i].name);
+		m.no_features = true;
+		CHECK(machine_run(&m, of_features[i].bytes, of_features[i].length) == EMU_FAULT &&
+		      m.emu.fault.vector == 6, "%s that is denied", of_features[i].name);
+	}
+	group_end();
+}
+
 static void test_missing_features(void)
 {
 	group_begin("instructions that CPUID denies");
@@ -298,7 +347,7 @@ static void test_missing_features(void)
 	CHECK(machine_run(&m, BYTES(0x0f, 0x01, 0xf9)) == EMU_FAULT && m.emu.fault.vector == 6,
 	      "rdtscp");
 
-	/* MOVDIRI to a segment of code: its operand is not looked at before it exists. */
+	/* To a segment of code */
 	machine_reset(&m, EMU_PROT32);
 	CHECK(machine_run(&m, BYTES(0x2e, 0x0f, 0x38, 0xf9, 0x03)) == EMU_FAULT &&
 	      m.emu.fault.vector == 13, "movdiri to code");
@@ -335,4 +384,5 @@ void test_integer(void)
 	test_cmpxchg16b();
 	test_bit_strings();
 	test_missing_features();
+	test_missing_before_operands();
 }

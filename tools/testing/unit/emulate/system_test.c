@@ -268,6 +268,8 @@ static void test_bases_and_keys(void)
 	m.gpr[EMU_RCX] = 2;
 	CHECK(faults(RUN(0x66, 0x0f, 0x38, 0x82, 0x08), 6), "invpcid that CPUID does not have");
 	CHECK(faults(RUN(0xf3, 0x0f, 0xc7, 0xf9), 6), "rdpid that CPUID does not have");
+	m.emu.cpl = 3;
+	CHECK(faults(RUN(0x66, 0x0f, 0x38, 0x82, 0x08), 6), "invpcid of a program, too");
 	group_end();
 }
 
